@@ -1,0 +1,61 @@
+# make install | test | demo | ui | clean
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+# Dagster's instance is described by dagster.yaml here; all state goes below MIGRATION_HOME.
+export DAGSTER_HOME       := $(CURDIR)
+export MIGRATION_HOME     := $(CURDIR)/.migration
+export DAGSTER_DEPLOYMENT := local
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install test demo ui clean
+
+help:
+	@echo 'make install   a virtual environment in $(VENV) with all that the demo needs'
+	@echo 'make test      linters, types, import contracts and tests'
+	@echo 'make demo      migrate a PostgreSQL database of public flight data, and report'
+	@echo 'make ui        the Dagster UI, with the demo as its source; Ctrl-C stops both'
+	@echo 'make clean     remove the environment and all state'
+
+install: $(VENV)/.installed-demo
+
+test: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest $(PYTEST_ARGUMENTS)
+
+demo: install
+	$(BIN)/python -m demo run
+
+ui: install
+	$(BIN)/python -m demo ui
+
+# The server's user is another one when root runs it, so it is stopped before its folder goes.
+clean:
+	if [ -x $(BIN)/python ] && [ -d .migration/demo ]; then $(BIN)/python -m demo stop; fi
+	rm -rf $(VENV) .migration .logs_queue logs history schedules storage *.egg-info build dist \
+		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Installed again only when what is required changed.
+$(VENV)/.installed-%: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	touch $@
+	[ $* != test ] || touch $(VENV)/.installed-demo
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON); install Python 3.10 to 3.14, or name it: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' \
+		|| { echo "error: $$($(PYTHON) --version) is not 3.10 to 3.14; name another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "error: $(PYTHON) can't make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

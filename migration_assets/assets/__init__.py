@@ -1,0 +1,1 @@
+"""The Dagster assets of a workflow's tables, and the generations they move."""

@@ -1,0 +1,202 @@
+"""The asset factory: one table of a workflow becomes source → staged → loaded → target, with its checks.
+
+Nothing is read here but the workflow: plans and state are in the ledger, connections in the resources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetExecutionContext,
+    AssetIn,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    DynamicPartitionsDefinition,
+    MaterializeResult,
+    asset,
+)
+
+from migration_assets.assets import names
+from migration_assets.assets.generations import WorkflowTable, current, renewed
+from migration_assets.assets.loading import load_partitions
+from migration_assets.assets.publishing import PublishError, PublishOutcome, publish_table
+from migration_assets.io_managers.extraction import Extraction
+from migration_assets.planning import TablePlan
+from migration_assets.resources.ledger import GenerationRecord, GenerationStatus, Ledger
+from migration_assets.resources.stages.base import Manifest
+from migration_assets.validation.target_checks import Verdict
+from migration_assets.workflow import Workflow
+
+SOURCE_KINDS = {
+    "postgresql": "postgres",
+    "sqlserver": "sqlserver",
+    "redshift": "redshift",
+    "teradata": "teradata",
+}
+
+
+def build_table_assets(
+    workflow: Workflow, table: WorkflowTable, *, warehouse_kind: str
+) -> list[AssetsDefinition | AssetSpec]:
+    """The assets of one table.
+
+    Args:
+        warehouse_kind: the target's platform, for the icon in the UI.
+    """
+    slug, config = table.slug, table.config
+    platform = workflow.source_platform
+    code_version = config.config_hash(platform)[:12]
+    partitions = DynamicPartitionsDefinition(name=names.partitions_name(workflow.name, slug))
+    tags = {names.WORKFLOW_TAG: workflow.name, **names.affinity_tags(workflow.affinity)}
+    source = config.source
+    origin = f"{source.database_name}.{source.schema_name}.{source.table_name}"
+    goal = f"{config.target.database_name}.{config.target.schema_name}.{config.target.table_name}"
+
+    source_spec = AssetSpec(
+        names.source_key(workflow.name, slug),
+        group_name=workflow.name,
+        kinds={SOURCE_KINDS[platform]},
+        description=f"{origin}, in the source.",
+        tags=tags,
+    )
+
+    @asset(
+        key=names.staged_key(workflow.name, slug),
+        deps=[source_spec.key],
+        partitions_def=partitions,
+        backfill_policy=BackfillPolicy.single_run(),
+        io_manager_key=names.STAGE_IO_MANAGER,
+        required_resource_keys={names.LEDGER, names.source_resource(platform)},
+        group_name=workflow.name,
+        kinds={"parquet"},
+        code_version=code_version,
+        pool=names.source_resource(platform),
+        tags=tags,
+        op_tags=tags,
+        description=f"Partitions of {origin} as Parquet files on the stage.",
+    )
+    def staged(context: AssetExecutionContext) -> Extraction:
+        ledger: Ledger = getattr(context.resources, names.LEDGER).ledger
+        generation = _current(context, ledger, workflow.name, slug)
+        # Started by hand after it was published: the same partitions again, as the next generation.
+        if generation.status is GenerationStatus.PUBLISHED and names.GENERATION_TAG not in context.run.tags:
+            generation = renewed(ledger, generation)
+        if generation.status is not GenerationStatus.PUBLISHED:
+            ledger.set_generation_status(generation.id, GenerationStatus.RUNNING)
+        return Extraction(
+            plan=TablePlan.model_validate_json(generation.plan),
+            generation_id=generation.id,
+            generation=generation.number,
+            keys=tuple(_partition_keys(context)),
+            source=getattr(context.resources, names.source_resource(platform)),
+        )
+
+    @asset(
+        key=names.loaded_key(workflow.name, slug),
+        ins={"manifests": AssetIn(key=staged.key, input_manager_key=names.STAGE_IO_MANAGER)},
+        partitions_def=partitions,
+        backfill_policy=BackfillPolicy.single_run(),
+        required_resource_keys={names.LEDGER, names.STAGE, names.WAREHOUSE},
+        group_name=workflow.name,
+        kinds={warehouse_kind},
+        code_version=code_version,
+        tags=tags,
+        op_tags=tags,
+        description=f"Partitions of {origin} in the load table of {goal}.",
+    )
+    def loaded(context: AssetExecutionContext, manifests: dict[str, Manifest]) -> None:
+        resources = context.resources
+        ledger: Ledger = getattr(resources, names.LEDGER).ledger
+        generation = _current(context, ledger, workflow.name, slug)
+        if generation.status is GenerationStatus.PUBLISHED:
+            context.log.info(f"generation {generation.number} is published already")
+            return
+        with ledger.lock_table(workflow.name, slug):
+            figures = load_partitions(
+                generation,
+                _partition_keys(context),
+                manifests,
+                ledger=ledger,
+                stage=getattr(resources, names.STAGE),
+                warehouse=getattr(resources, names.WAREHOUSE),
+            )
+        for key, metadata in figures.items():
+            context.add_asset_metadata(metadata, partition_key=key)
+
+    @asset(
+        key=names.target_key(workflow.name, slug),
+        deps=[loaded.key],
+        required_resource_keys={names.LEDGER, names.STAGE, names.WAREHOUSE},
+        check_specs=[
+            AssetCheckSpec(
+                names.SCHEMA_CHECK,
+                asset=names.target_key(workflow.name, slug),
+                blocking=True,
+                description="Every planned column is in the target with its type.",
+            ),
+            AssetCheckSpec(
+                names.ROW_COUNT_CHECK,
+                asset=names.target_key(workflow.name, slug),
+                blocking=True,
+                description="Source, manifests, COPY and target hold the same number of rows.",
+            ),
+            AssetCheckSpec(
+                names.METRICS_CHECK,
+                asset=names.target_key(workflow.name, slug),
+                description="Counts, NULLs, smallest, largest and sums of every column agree.",
+            ),
+        ],
+        group_name=workflow.name,
+        kinds={warehouse_kind, "table"},
+        code_version=code_version,
+        tags=tags,
+        op_tags=tags,
+        description=f"{goal}: {origin} as of the last published generation.",
+    )
+    def target(context: AssetExecutionContext) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+        resources = context.resources
+        ledger: Ledger = getattr(resources, names.LEDGER).ledger
+        generation = _current(context, ledger, workflow.name, slug)
+        with ledger.lock_table(workflow.name, slug):
+            outcome = publish_table(
+                generation,
+                ledger=ledger,
+                stage=getattr(resources, names.STAGE),
+                warehouse=getattr(resources, names.WAREHOUSE),
+            )
+        yield from check_results(outcome)
+        if outcome.refusal:
+            raise PublishError(outcome.refusal)
+        yield MaterializeResult(metadata=outcome.metadata)
+
+    return [source_spec, staged, loaded, target]
+
+
+def check_results(outcome: PublishOutcome) -> Iterator[AssetCheckResult]:
+    """The verdicts as Dagster's check results; a check that is not blocking warns."""
+    for name, check in outcome.checks.items():
+        blocking = name != names.METRICS_CHECK and check.verdict is Verdict.FAIL
+        yield AssetCheckResult(
+            check_name=name,
+            passed=check.verdict is Verdict.PASS,
+            severity=AssetCheckSeverity.ERROR if blocking else AssetCheckSeverity.WARN,
+            description=check.summary,
+            metadata={"verdict": check.verdict.value, **check.figures},
+        )
+
+
+def _current(context: AssetExecutionContext, ledger: Ledger, workflow: str, table: str) -> GenerationRecord:
+    return current(ledger, workflow, table, context.run.tags.get(names.GENERATION_TAG))
+
+
+def _partition_keys(context: AssetExecutionContext) -> list[str]:
+    keys = list(context.partition_keys)
+    # Dagster turns a range whose end lies before its start into no partitions and a green run.
+    if not keys:
+        raise ValueError("the run's partition range holds no partition: its end lies before its start")
+    return keys

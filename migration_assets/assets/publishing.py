@@ -1,0 +1,190 @@
+"""Verify, publish, prove: the load table takes the target's place only when every row is accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dagster import TableColumn, TableColumnConstraints, TableSchema
+from dagster._core.definitions.metadata import RawMetadataValue
+from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
+
+from migration_assets.assets import names
+from migration_assets.assets.loading import load_table_name, load_table_prefix
+from migration_assets.io_managers.layout import generation_folder, read_manifests, table_folder
+from migration_assets.planning import TablePlan
+from migration_assets.resources.ledger import (
+    CheckRecord,
+    GenerationRecord,
+    GenerationStatus,
+    Ledger,
+)
+from migration_assets.resources.stages.base import Manifest, Stage
+from migration_assets.resources.warehouses.base import (
+    PublishMark,
+    TargetTable,
+    Warehouse,
+    WarehouseError,
+)
+from migration_assets.validation.metrics import Value, metrics_query, read_metrics
+from migration_assets.validation.source_facts import SourceFacts
+from migration_assets.validation.target_checks import (
+    CheckResult,
+    Verdict,
+    check_metrics,
+    check_row_counts,
+    check_schema,
+    target_metric_columns,
+)
+
+
+class PublishError(Exception):
+    """The target was left as it was, or what was published is not proven; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class PublishOutcome:
+    """What came of a publish.
+
+    Attributes:
+        checks: the verdicts by check name.
+        refusal: why the load table was not published; None when it was.
+        metadata: what the UI shows of the target.
+    """
+
+    checks: Mapping[str, CheckResult]
+    refusal: str | None = None
+    metadata: Mapping[str, RawMetadataValue] = field(default_factory=dict)
+
+
+def publish_table(
+    generation: GenerationRecord, *, ledger: Ledger, stage: Stage, warehouse: Warehouse
+) -> PublishOutcome:
+    """Publishes a generation whose partitions are all loaded. May be repeated at any point.
+
+    Raises:
+        PublishError: partitions are missing.
+    """
+    plan = TablePlan.model_validate_json(generation.plan)
+    folder = generation_folder(plan.workflow, plan.table, generation.number)
+    manifests = read_manifests(stage, folder)
+    mark = PublishMark(plan.workflow, plan.table, generation.number)
+    load = load_table_name(plan, generation.number)
+    facts = SourceFacts.model_validate_json(generation.source_facts) if generation.source_facts else None
+    before = warehouse.describe(plan.target)
+    if before is None or before.mark != mark:
+        _require_every_partition(plan, manifests)
+        candidate = warehouse.describe(load)
+        if candidate is None:
+            raise PublishError(_named(plan, f"there is no load table {load}: materialize the loaded asset first"))
+        loaded = sum(warehouse.loaded_files(load).values())
+        checks = _blocking_checks(plan, list(manifests.values()), loaded, candidate, before, facts, warehouse)
+        if any(check.verdict is Verdict.FAIL for check in checks.values()):
+            _record(ledger, generation, checks)
+            reasons = "; ".join(check.summary for check in checks.values() if check.verdict is Verdict.FAIL)
+            return PublishOutcome(checks, _named(plan, f"not published, {plan.target} is as it was before: {reasons}"))
+        warehouse.publish(load, plan.target)
+    else:
+        # A crash after the publish: only what was there before may be left under the load table's name.
+        loaded = before.rows
+        warehouse.drop_table(load)
+    after = warehouse.describe(plan.target)
+    assert after is not None
+    checks = _blocking_checks(plan, list(manifests.values()), loaded, after, before, facts, warehouse)
+    checks[names.METRICS_CHECK] = _metrics(plan, list(manifests.values()), facts, warehouse)
+    _record(ledger, generation, checks)
+    ledger.set_generation_status(generation.id, GenerationStatus.PUBLISHED, published_rows=after.rows)
+    ledger.clear_errors(generation.id)
+    ledger.complete_workflow_if_done(plan.workflow)
+    _clean_up(plan, generation, stage, warehouse)
+    return PublishOutcome(checks, None, _metadata(plan, generation, after, manifests))
+
+
+def _require_every_partition(plan: TablePlan, manifests: Mapping[str, Manifest]) -> None:
+    missing = [partition.key for partition in plan.partitions if partition.key not in manifests]
+    if missing:
+        raise PublishError(
+            _named(
+                plan,
+                f"{len(missing)} of {len(plan.partitions)} partitions are not extracted yet "
+                f"({', '.join(missing[:5])}): materialize the missing and failed partitions, then the target",
+            )
+        )
+
+
+def _blocking_checks(
+    plan: TablePlan,
+    manifests: list[Manifest],
+    loaded: int,
+    table: TargetTable,
+    before: TargetTable | None,
+    facts: SourceFacts | None,
+    warehouse: Warehouse,
+) -> dict[str, CheckResult]:
+    types_are_ours = before is None or before.mark is not None
+    return {
+        names.SCHEMA_CHECK: check_schema(plan, table.columns, warehouse.platform, types_are_ours=types_are_ours),
+        names.ROW_COUNT_CHECK: check_row_counts(manifests, loaded, table.rows, facts),
+    }
+
+
+def _metrics(
+    plan: TablePlan, manifests: list[Manifest], facts: SourceFacts | None, warehouse: Warehouse
+) -> CheckResult:
+    if not plan.metrics_check:
+        return CheckResult(Verdict.INCONCLUSIVE, "switched off by metricsCheck")
+    columns = target_metric_columns(plan, warehouse.platform)
+    query = metrics_query(plan.target.to_expression(), columns, None, warehouse.platform.dialect)
+    measured: Mapping[str, Mapping[str, Value]] | None = None
+    problem = None
+    try:
+        measured = read_metrics(warehouse.query(query, plan.target.database)[0], columns)
+    except WarehouseError as error:
+        problem = str(error)
+    return check_metrics(plan, manifests, measured, facts, problem)
+
+
+def _record(ledger: Ledger, generation: GenerationRecord, checks: Mapping[str, CheckResult]) -> None:
+    for name, check in checks.items():
+        details = {"summary": check.summary, **check.figures}
+        ledger.record_check(generation.id, CheckRecord(name, check.verdict.value, details))
+
+
+def _clean_up(plan: TablePlan, generation: GenerationRecord, stage: Stage, warehouse: Warehouse) -> None:
+    """Drops load tables and staged files of other generations; those of this one stay until the next."""
+    prefix = load_table_prefix(plan)
+    for leftover in warehouse.list_tables(plan.target.database, plan.target.schema, prefix):
+        if leftover.table.removeprefix(prefix).isdecimal():
+            warehouse.drop_table(leftover)
+    folder = table_folder(plan.workflow, plan.table)
+    keep = generation_folder(plan.workflow, plan.table, generation.number)
+    others = {"/".join(path.split("/")[:3]) for path in stage.list_files(folder)} - {keep}
+    for other in sorted(others):
+        stage.delete(other)
+
+
+def _metadata(
+    plan: TablePlan, generation: GenerationRecord, table: TargetTable, manifests: Mapping[str, Manifest]
+) -> dict[str, RawMetadataValue]:
+    schema = TableSchema(
+        columns=[
+            TableColumn(
+                column.name,
+                column.type,
+                constraints=TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in table.columns
+        ]
+    )
+    return {
+        **TableMetadataSet(column_schema=schema, row_count=table.rows, table_name=str(plan.target)),
+        "bytes": sum(manifest.bytes for manifest in manifests.values()),
+        "partitions": len(plan.partitions),
+        "generation": generation.number,
+        "source": str(plan.source),
+        "divided": plan.method,
+    }
+
+
+def _named(plan: TablePlan, text: str) -> str:
+    return f"workflow {plan.workflow}, table {plan.table}: {text}"

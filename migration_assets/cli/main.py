@@ -1,0 +1,184 @@
+"""`migrate check | plan | run | status | errors | schema`: results on stdout, everything else on stderr.
+
+Exit codes: 0 done, 1 something failed, 2 the input (file, option, environment) is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+import click
+
+from migration_assets.workflow import (
+    SOURCE_PLATFORMS,
+    WorkflowError,
+    json_schema,
+    load_workflow,
+)
+
+FAILED = 1
+WRONG_INPUT = 2
+
+_Parameters = ParamSpec("_Parameters")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Migrate tables from other database systems, as workflow files say."""
+
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+_file = click.argument("file", type=click.Path(path_type=Path))
+_platform = click.option(
+    "--source-platform",
+    type=click.Choice(list(SOURCE_PLATFORMS)),
+    help="Platform of the source, when the file doesn't name it.",
+)
+_workflow = click.option("--workflow", "-w", help="Only this workflow.")
+
+
+def _command(function: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+    """Turns errors of the input into exit code 2 with their text."""
+
+    @wraps(function)
+    def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
+        from dagster import DagsterInvalidConfigError
+
+        from migration_assets.deployments import UnknownDeploymentError
+
+        try:
+            function(*args, **kwargs)
+        except (WorkflowError, UnknownDeploymentError) as error:
+            _fail(str(error), WRONG_INPUT)
+        except DagsterInvalidConfigError as error:
+            _fail("\n".join(detail.message for detail in error.errors), WRONG_INPUT)
+
+    return run
+
+
+@main.command()
+@_file
+@_platform
+@_as_json
+@_command
+def check(file: Path, source_platform: str | None, as_json: bool) -> None:
+    """Check a workflow FILE, without any connection."""
+    try:
+        workflow = load_workflow(file, source_platform)
+    except WorkflowError as error:
+        if as_json:
+            problems = [
+                {"path": problem.path, "message": problem.message, "cure": problem.cure} for problem in error.problems
+            ]
+            _print_json({"file": str(file), "valid": False, "problems": problems})
+            sys.exit(WRONG_INPUT)
+        raise
+    if as_json:
+        _print_json({"file": str(file), "valid": True, "workflow": workflow.name, "problems": []})
+    else:
+        click.echo(f"{file}: workflow {workflow.name}, {len(workflow.tables)} tables, no problems")
+
+
+@main.command()
+@_file
+@_platform
+@_as_json
+@_command
+def plan(file: Path, source_platform: str | None, as_json: bool) -> None:
+    """Show what a workflow FILE would move, and how. Moves nothing."""
+    from migration_assets.cli.reports import plan_as_json, print_plan
+    from migration_assets.cli.session import plan_workflow
+
+    workflow = load_workflow(file, source_platform)
+    plans, problems = plan_workflow(workflow)
+    if as_json:
+        _print_json(
+            {
+                "workflow": workflow.name,
+                "tables": [plan_as_json(table_plan) for table_plan in plans],
+                "problems": problems,
+            }
+        )
+    else:
+        print_plan(plans)
+        for problem in problems:
+            click.echo(problem, err=True)
+    if problems:
+        sys.exit(WRONG_INPUT)
+
+
+@main.command()
+@_file
+@_platform
+@click.option("--fresh", is_flag=True, help="Plan anew instead of going on with what was broken off.")
+@click.option("--metrics/--no-metrics", default=True, help="Compare metrics of source and target.")
+@_as_json
+@_command
+def run(file: Path, source_platform: str | None, fresh: bool, metrics: bool, as_json: bool) -> None:
+    """Move every table of a workflow FILE and check it; go on where the last run was broken off."""
+    from migration_assets.cli.reports import print_status
+    from migration_assets.cli.session import migrate_workflow, workflow_status
+
+    workflow = load_workflow(file, source_platform)
+    succeeded = migrate_workflow(workflow, file, source_platform, fresh=fresh, metrics=metrics)
+    status = workflow_status(workflow.name)
+    if as_json:
+        _print_json(status)
+    else:
+        print_status(status)
+    if not succeeded:
+        sys.exit(FAILED)
+
+
+@main.command()
+@_workflow
+@_as_json
+@_command
+def status(workflow: str | None, as_json: bool) -> None:
+    """Show workflows and tables: rows, partitions, checks."""
+    from migration_assets.cli.reports import print_status
+    from migration_assets.cli.session import workflow_status
+
+    found = workflow_status(workflow)
+    if workflow is not None and not found["workflows"]:
+        _fail(f"there is no workflow {workflow} in the ledger", WRONG_INPUT)
+    if as_json:
+        _print_json(found)
+    else:
+        print_status(found)
+
+
+@main.command()
+@_workflow
+@_as_json
+@_command
+def errors(workflow: str | None, as_json: bool) -> None:
+    """Show the first error of every failed partition, table and file."""
+    from migration_assets.cli.reports import print_errors
+    from migration_assets.cli.session import workflow_errors
+
+    found = workflow_errors(workflow)
+    if as_json:
+        _print_json({"errors": found})
+    else:
+        print_errors(found)
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of workflow files, for editors."""
+    _print_json(json_schema())
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(message, err=True)
+    sys.exit(code)

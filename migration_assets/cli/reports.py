@@ -1,0 +1,114 @@
+"""What the commands print for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from migration_assets.planning import TablePlan
+
+VERDICT_STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
+
+SHOWN_PARTITIONS = 8
+
+
+def plan_as_json(plan: TablePlan) -> dict[str, object]:
+    """The whole plan, with the target's DDL."""
+    return {**plan.model_dump(mode="json"), "ddl": plan.ddl}
+
+
+def print_plan(plans: Sequence[TablePlan]) -> None:
+    """Every table: where from, where to, columns, partitions, notes."""
+    console = Console(highlight=False)
+    for plan in plans:
+        console.print(f"\n[bold]{plan.table}[/]: {plan.source} ({plan.source_kind}) → {plan.target}")
+        console.print(
+            f"  about {plan.estimated_rows:,} rows, {plan.estimated_bytes / 1e6:,.1f} MB in the source; "
+            f"{len(plan.partitions)} partitions by {plan.method}; consistency {plan.consistency}"
+        )
+        columns = Table("source", "type", "", "target", "type", "notes", box=None, padding=(0, 2, 0, 0))
+        for column in plan.columns:
+            nullable = "" if column.source.nullable else "not null"
+            columns.add_row(
+                column.source.name,
+                column.source.native_type,
+                nullable,
+                column.target_name,
+                column.target_type,
+                "; ".join(column.notes),
+            )
+        console.print(columns)
+        partitions = Table("partition", "rows", "which", box=None, padding=(0, 2, 0, 0))
+        for partition in plan.partitions[:SHOWN_PARTITIONS]:
+            partitions.add_row(partition.key, f"{partition.rows:,}", partition.description)
+        if len(plan.partitions) > SHOWN_PARTITIONS:
+            partitions.add_row("…", "", f"{len(plan.partitions) - SHOWN_PARTITIONS} more (--json shows all)")
+        console.print(partitions)
+        if plan.where:
+            console.print(f"  only rows where {plan.where}", markup=False)
+        for note in plan.notes:
+            console.print(f"  note: {note}", markup=False)
+
+
+def print_status(status: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
+    """A line per table."""
+    console = Console(highlight=False)
+    if not status["workflows"]:
+        console.print("no workflow has run yet")
+    for workflow in status["workflows"]:
+        table = Table(title=f"{workflow['name']}: {workflow['status']}", title_justify="left")
+        table.add_column("table")
+        table.add_column("status")
+        for name in ("rows", "partitions", "MB staged", "seconds", "rows/s"):
+            table.add_column(name, justify="right")
+        table.add_column("checks")
+        failures = []
+        tables = workflow["tables"]
+        assert isinstance(tables, list)
+        for row in tables:
+            checks = " ".join(
+                f"[{VERDICT_STYLES.get(check['verdict'], 'red')}]{check['name']} {check['verdict']}[/]"
+                for check in row["checks"]
+            )
+            seconds = row["seconds"]
+            table.add_row(
+                str(row["table"]),
+                str(row["status"]),
+                f"{row['rows']:,}",
+                f"{row['partitions_loaded']}/{row['partitions']}",
+                f"{row['bytes'] / 1e6:,.1f}",
+                f"{seconds:,.1f}" if seconds is not None else "",
+                f"{row['rows'] / seconds:,.0f}" if seconds else "",
+                checks,
+            )
+            if row["status"] == "failed" and row["error"]:
+                failures.append(f"{row['table']}: {row['error']}")
+            failures += [
+                f"{row['table']}: check {check['name']}: {check['summary']}"
+                for check in row["checks"]
+                if check["verdict"] != "pass"
+            ]
+        console.print(table)
+        for failure in failures:
+            console.print(failure, markup=False)
+
+
+def print_errors(errors: Sequence[Mapping[str, object]]) -> None:
+    """A paragraph per error."""
+    console = Console(highlight=False)
+    if not errors:
+        console.print("no errors")
+    for error in errors:
+        place = " ".join(
+            str(part)
+            for part in (
+                error["workflow_name"],
+                error["table_name"],
+                error["partition_key"] and f"partition {error['partition_key']}",
+            )
+            if part
+        )
+        console.print(f"{error['occurred_at']}  {place}  ({error['stage']})", markup=False)
+        console.print(f"  {error['error']}", markup=False)

@@ -1,0 +1,145 @@
+"""What the commands do with the deployment: plan, move with progress, read the ledger."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dagster import DagsterInstance, build_resources
+
+from migration_assets.assets import names
+from migration_assets.assets.generations import plan, source_database, workflow_tables
+from migration_assets.cli.progress import show_progress
+from migration_assets.deployments import current_deployment, migration_home
+from migration_assets.jobs import WorkflowFile, build_run_workflow_job, open_connections
+from migration_assets.planning import PlanError, TablePlan
+from migration_assets.resources.ledger import GenerationRecord, Ledger, PartitionStatus
+from migration_assets.resources.sources.base import SourceError
+from migration_assets.resources.warehouses.base import WarehouseError
+from migration_assets.workflow import Workflow
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@contextmanager
+def dagster_instance() -> Iterator[DagsterInstance]:
+    """The instance that the UI shows too.
+
+    It is the one of DAGSTER_HOME. Without that variable it is the project's when its `dagster.yaml` is in
+    the working directory, otherwise one under MIGRATION_HOME.
+    """
+    if not os.environ.get("DAGSTER_HOME"):
+        home = Path.cwd() if Path("dagster.yaml").exists() else migration_home() / "dagster"
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "dagster.yaml").touch()
+        os.environ["DAGSTER_HOME"] = str(home)
+    with DagsterInstance.get() as instance:
+        yield instance
+
+
+@contextmanager
+def open_ledger() -> Iterator[Ledger]:
+    """The deployment's ledger."""
+    with build_resources({names.LEDGER: current_deployment().resources[names.LEDGER]}) as resources:
+        yield getattr(resources, names.LEDGER).ledger
+
+
+def plan_workflow(workflow: Workflow) -> tuple[list[TablePlan], list[str]]:
+    """The plan of every table, and why the others have none."""
+    plans, problems = [], []
+    with open_connections(current_deployment(), workflow.source_platform) as connections:
+        for table in workflow_tables(workflow):
+            source = connections.source
+            try:
+                with source.connect(source_database(workflow, table, source)) as run:
+                    plans.append(plan(workflow, table, run, source, connections.warehouse))
+            except (PlanError, SourceError, WarehouseError) as error:
+                problems.append(str(error))
+    return plans, problems
+
+
+def migrate_workflow(
+    workflow: Workflow, file: Path, source_platform: str | None, *, fresh: bool, metrics: bool
+) -> bool:
+    """Runs the whole job in this process, with progress on stderr.
+
+    Returns:
+        Whether every table was moved and every blocking check passed.
+    """
+    deployment = current_deployment()
+    config = WorkflowFile(file=str(file), source_platform=source_platform, fresh=fresh, metrics=metrics)
+    # A missing variable is an error of the input: it must show before the job, not as a failed run of it.
+    with (
+        open_connections(deployment, workflow.source_platform) as connections,
+        dagster_instance() as instance,
+        show_progress(connections.ledger, workflow.name),
+    ):
+        result = build_run_workflow_job(deployment).execute_in_process(
+            instance=instance,
+            run_config={"ops": {"migrate_tables": {"config": config.model_dump()}}, **_QUIET},
+            tags={names.WORKFLOW_TAG: workflow.name, **names.affinity_tags(workflow.affinity)},
+            raise_on_error=False,
+        )
+    return bool(result.success)
+
+
+def workflow_status(workflow: str | None) -> dict[str, list[dict[str, object]]]:
+    """The state of workflows and their tables, ready for JSON."""
+    with open_ledger() as ledger:
+        generations: dict[tuple[str, str], GenerationRecord] = {
+            (generation.workflow, generation.table): generation for generation in ledger.generations(workflow)
+        }
+        progress = ledger.view("TABLE_PROGRESS_WITH_EXAMPLE_ERROR", workflow)
+        return {
+            "workflows": [
+                {
+                    "name": record.name,
+                    "status": record.status.value,
+                    "file": record.file,
+                    "started_at": record.started_at and record.started_at.isoformat(),
+                    "ended_at": record.ended_at and record.ended_at.isoformat(),
+                    "tables": [
+                        _table_status(ledger, row, generations.get((record.name, str(row["table_name"]))))
+                        for row in progress
+                        if row["workflow_name"] == record.name
+                    ],
+                }
+                for record in ledger.workflows()
+                if workflow in (None, record.name)
+            ]
+        }
+
+
+def workflow_errors(workflow: str | None) -> list[dict[str, object]]:
+    """The first error of every failed partition, table and file."""
+    with open_ledger() as ledger:
+        return ledger.view("DATA_MIGRATION_ERROR", workflow)
+
+
+def _table_status(ledger: Ledger, row: dict[str, object], generation: GenerationRecord | None) -> dict[str, object]:
+    seconds = None
+    checks: list[dict[str, object]] = []
+    moved = row["rows_moved"]
+    if generation is not None:
+        if generation.started_at and generation.ended_at:
+            seconds = round((generation.ended_at - generation.started_at).total_seconds(), 3)
+        checks = [
+            {"name": check.name, "verdict": check.verdict, **check.details} for check in ledger.checks(generation.id)
+        ]
+    return {
+        "table": row["table_name"],
+        "source": row["source"],
+        "target": row["target"],
+        "generation": row["generation"],
+        "status": row["status"] or PartitionStatus.PLANNED.value,
+        "rows": moved,
+        "bytes": row["bytes_moved"],
+        "partitions": row["partitions"],
+        "partitions_loaded": row["partitions_loaded"],
+        "partitions_failed": row["partitions_failed"],
+        "seconds": seconds,
+        "checks": checks,
+        "error": row["example_error"],
+    }

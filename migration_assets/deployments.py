@@ -1,0 +1,163 @@
+"""The deployments: which warehouse, stage, ledger and sources `DAGSTER_DEPLOYMENT` stands for.
+
+Nothing connects here, and secrets are named (`EnvVar`), not read: an unset one is reported when a run needs
+the resource that it belongs to.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from dagster import ConfigurableIOManager, ConfigurableResource, EnvVar
+from dagster_snowflake import SnowflakeResource
+
+from migration_assets.assets import names
+from migration_assets.io_managers.stage_io_manager import StageIOManager
+from migration_assets.resources.ledger import LedgerResource
+from migration_assets.resources.sources.postgresql import PostgreSQLSource
+from migration_assets.resources.stages.filesystem import FileSystemStage
+from migration_assets.resources.stages.snowflake import SnowflakeInternalStage
+from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
+from migration_assets.resources.warehouses.snowflake import SnowflakeWarehouse
+
+DEPLOYMENT = "DAGSTER_DEPLOYMENT"
+
+Resource = ConfigurableResource[Any] | ConfigurableIOManager
+
+
+class UnknownDeploymentError(ValueError):
+    """DAGSTER_DEPLOYMENT names no deployment, or a setting of it can't be used."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The resources of one deployment by resource key."""
+
+    name: str
+    resources: Mapping[str, Resource]
+    warehouse_kind: str
+
+
+def current_deployment() -> Deployment:
+    """The deployment that `DAGSTER_DEPLOYMENT` names; `local` when it is unset.
+
+    Raises:
+        UnknownDeploymentError: there is no deployment of that name.
+    """
+    name = os.environ.get(DEPLOYMENT) or "local"
+    if name not in _DEPLOYMENTS:
+        raise UnknownDeploymentError(f"{DEPLOYMENT}={name!r} is not a deployment: use one of {', '.join(_DEPLOYMENTS)}")
+    return _DEPLOYMENTS[name]()
+
+
+def migration_home() -> Path:
+    """The folder of the local state: ledger, stage, warehouse."""
+    return Path(os.environ.get("MIGRATION_HOME") or ".migration").absolute()
+
+
+def workflows_folder() -> Path:
+    """The drop folder."""
+    return Path(os.environ.get("MIGRATION_WORKFLOWS") or "workflows").absolute()
+
+
+def _local() -> Deployment:
+    home = migration_home()
+    stage = FileSystemStage(url=(home / "stage").as_uri())
+    return _deployment(
+        "local",
+        ledger=LedgerResource(url=f"sqlite:///{home / 'ledger.sqlite'}"),
+        stage=stage,
+        warehouse=DuckDBWarehouse(directory=str(home / "warehouse")),
+        warehouse_kind="duckdb",
+    )
+
+
+def _staging() -> Deployment:
+    # Staging reads the same workflow files: the prefix keeps it away from production's databases.
+    return _snowflake("staging", database_prefix=os.environ.get("MIGRATION_DATABASE_PREFIX") or "STAGING_")
+
+
+def _production() -> Deployment:
+    return _snowflake("production", database_prefix="")
+
+
+def _snowflake(name: str, *, database_prefix: str) -> Deployment:
+    # A key pair when its file is named, else the password (or a programmatic access token).
+    key_file = "SNOWFLAKE_PRIVATE_KEY_PATH" in os.environ
+    key_password = key_file and "SNOWFLAKE_PRIVATE_KEY_PASSWORD" in os.environ
+    snowflake = SnowflakeResource(
+        account=EnvVar("SNOWFLAKE_ACCOUNT"),
+        user=EnvVar("SNOWFLAKE_USER"),
+        role=os.environ.get("SNOWFLAKE_ROLE"),
+        warehouse=EnvVar("SNOWFLAKE_WAREHOUSE"),
+        password=None if key_file else EnvVar("SNOWFLAKE_PASSWORD"),
+        private_key_path=EnvVar("SNOWFLAKE_PRIVATE_KEY_PATH") if key_file else None,
+        private_key_password=EnvVar("SNOWFLAKE_PRIVATE_KEY_PASSWORD") if key_password else None,
+    )
+    return _deployment(
+        name,
+        ledger=LedgerResource(url=EnvVar("MIGRATION_LEDGER_URL")),
+        stage=_stage(snowflake),
+        warehouse=SnowflakeWarehouse(snowflake=snowflake, database_prefix=database_prefix),
+        warehouse_kind="snowflake",
+    )
+
+
+def _stage(snowflake: SnowflakeResource) -> Resource:
+    """The stage that MIGRATION_STAGE_URL names: `s3://bucket/prefix` or `snowflake://DB.SCHEMA.STAGE/prefix`."""
+    url = os.environ.get("MIGRATION_STAGE_URL")
+    if not url:
+        # Loading the definitions must not fail for it; the first run that needs the stage names the variable.
+        return FileSystemStage(url=EnvVar("MIGRATION_STAGE_URL"))
+    parts = urlsplit(url)
+    if parts.scheme == "snowflake":
+        return SnowflakeInternalStage(snowflake=snowflake, stage=parts.netloc, prefix=parts.path.strip("/"))
+    if parts.scheme in ("s3", "file"):
+        return FileSystemStage(
+            url=url,
+            external_stage=os.environ.get("SNOWFLAKE_EXTERNAL_STAGE"),
+            s3_region=os.environ.get("AWS_REGION", ""),
+            s3_endpoint=os.environ.get("AWS_ENDPOINT_URL_S3", ""),
+        )
+    raise UnknownDeploymentError(
+        f"MIGRATION_STAGE_URL: the scheme {parts.scheme!r} is not known; "
+        "use s3://bucket/prefix or snowflake://DATABASE.SCHEMA.STAGE/prefix"
+    )
+
+
+def _deployment(
+    name: str, *, ledger: LedgerResource, stage: Resource, warehouse: Resource, warehouse_kind: str
+) -> Deployment:
+    return Deployment(
+        name,
+        {
+            names.LEDGER: ledger,
+            names.STAGE: stage,
+            names.WAREHOUSE: warehouse,
+            names.STAGE_IO_MANAGER: StageIOManager(stage=stage, ledger=ledger),
+            names.source_resource("postgresql"): PostgreSQLSource(
+                host=EnvVar("SOURCE_POSTGRESQL_HOST"),
+                port=int(os.environ.get("SOURCE_POSTGRESQL_PORT") or 5432),
+                username=EnvVar("SOURCE_POSTGRESQL_USERNAME"),
+                password=EnvVar("SOURCE_POSTGRESQL_PASSWORD"),
+                sslmode=os.environ.get("SOURCE_POSTGRESQL_SSLMODE") or "prefer",
+                threads=int(os.environ.get("SOURCE_POSTGRESQL_THREADS") or 2),
+                snapshot_max_age_seconds=float(
+                    os.environ.get("SOURCE_POSTGRESQL_SNAPSHOT_MAX_AGE_SECONDS") or 4 * 3600
+                ),
+            ),
+        },
+        warehouse_kind,
+    )
+
+
+_DEPLOYMENTS: Mapping[str, Callable[[], Deployment]] = {
+    "local": _local,
+    "staging": _staging,
+    "production": _production,
+}

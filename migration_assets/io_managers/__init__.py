@@ -1,0 +1,1 @@
+"""Where staged partitions are written and found again."""

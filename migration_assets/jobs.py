@@ -1,0 +1,283 @@
+"""The jobs: plan a workflow, and run one from file to checked tables in a single process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dagster import (
+    Config,
+    ExecuteInProcessResult,
+    Failure,
+    JobDefinition,
+    OpExecutionContext,
+    build_resources,
+    in_process_executor,
+    job,
+    materialize,
+    op,
+)
+
+from migration_assets.assets import names
+from migration_assets.assets.factory import build_table_assets
+from migration_assets.assets.generations import (
+    WorkflowTable,
+    plan,
+    qualified_name,
+    resumable,
+    set_partition_keys,
+    source_database,
+    start,
+    workflow_tables,
+)
+from migration_assets.deployments import Deployment
+from migration_assets.planning import PlanError, TablePlan
+from migration_assets.resources.ledger import (
+    GenerationRecord,
+    GenerationStatus,
+    Ledger,
+    SubmittedTable,
+    WorkflowStatus,
+)
+from migration_assets.resources.sources.base import Source, SourceError
+from migration_assets.resources.warehouses.base import Warehouse, WarehouseError
+from migration_assets.workflow import Workflow, load_workflow
+
+RUN_WORKFLOW = "run_workflow"
+PLAN_WORKFLOW = "plan_workflow"
+
+
+class WorkflowFile(Config):
+    """Which workflow file to work on.
+
+    Attributes:
+        file: path of the workflow file.
+        source_platform: the source's platform, when the file doesn't say it.
+        fresh: plan every table anew, also those whose last run was broken off.
+        metrics: whether to take metrics of source and target where the workflow asks for them.
+    """
+
+    file: str
+    source_platform: str | None = None
+    fresh: bool = False
+    metrics: bool = True
+
+
+@dataclass(frozen=True)
+class Connections:
+    """What planning needs, opened."""
+
+    source: Source
+    warehouse: Warehouse
+    ledger: Ledger
+
+
+@contextmanager
+def open_connections(deployment: Deployment, platform: str) -> Iterator[Connections]:
+    """The deployment's resources for one source platform, with their environment variables read."""
+    keys = {
+        "source": names.source_resource(platform),
+        "warehouse": names.WAREHOUSE,
+        "ledger": names.LEDGER,
+    }
+    with build_resources({key: deployment.resources[key] for key in keys.values()}) as resources:
+        yield Connections(
+            source=getattr(resources, keys["source"]),
+            warehouse=getattr(resources, keys["warehouse"]),
+            ledger=getattr(resources, keys["ledger"]).ledger,
+        )
+
+
+def build_run_workflow_job(deployment: Deployment) -> JobDefinition:
+    """The job that moves every table of a workflow file and checks it, without a daemon.
+
+    Each table is a run of its own in the same instance. A failed table doesn't stop the others; the job
+    fails at the end if any failed.
+    """
+
+    @op(name="migrate_tables", description="Plans, moves and checks every table of a workflow file.")
+    def migrate_tables(context: OpExecutionContext, config: WorkflowFile) -> None:
+        workflow = load_workflow(config.file, config.source_platform)
+        failed = []
+        with open_connections(deployment, workflow.source_platform) as connections:
+            ledger = connections.ledger
+            submit(ledger, workflow)
+            ledger.set_workflow_status(workflow.name, WorkflowStatus.EXECUTING)
+            for table in workflow_tables(workflow):
+                generation = generation_to_move(workflow, table, connections, context, config, GenerationStatus.RUNNING)
+                if isinstance(generation, Exception):
+                    failed.append(f"{table.slug}: {generation}")
+                elif problem := _move(workflow, table, generation, deployment, ledger, context):
+                    failed.append(f"{table.slug}: {problem}")
+            ledger.set_workflow_status(workflow.name, WorkflowStatus.COMPLETED)
+        if failed:
+            raise Failure(
+                f"{len(failed)} of {len(workflow.tables)} tables of workflow {workflow.name} failed:\n"
+                + "\n".join(failed),
+                allow_retries=False,
+            )
+
+    @job(
+        name=RUN_WORKFLOW,
+        executor_def=in_process_executor,
+        description="Moves a whole workflow file in one process: plan, extract, load, publish, check.",
+    )
+    def run_workflow() -> None:
+        migrate_tables()
+
+    return run_workflow
+
+
+def build_plan_workflow_job(deployment: Deployment) -> JobDefinition:
+    """The job that plans a dropped file's tables into the ledger; the sensors ask for the rest."""
+
+    @op(name="plan_tables", description="Plans every table of a workflow file into the ledger.")
+    def plan_tables_op(context: OpExecutionContext, config: WorkflowFile) -> None:
+        workflow = load_workflow(config.file, config.source_platform)
+        failed = []
+        with open_connections(deployment, workflow.source_platform) as connections:
+            ledger = connections.ledger
+            submit(ledger, workflow)
+            for table in workflow_tables(workflow):
+                generation = generation_to_move(workflow, table, connections, context, config, GenerationStatus.PLANNED)
+                if isinstance(generation, Exception):
+                    failed.append(f"{table.slug}: {generation}")
+            ledger.complete_workflow_if_done(workflow.name)
+        if failed:
+            raise Failure(
+                f"{len(failed)} of {len(workflow.tables)} tables can't be planned:\n" + "\n".join(failed),
+                allow_retries=False,
+            )
+
+    @job(
+        name=PLAN_WORKFLOW,
+        executor_def=in_process_executor,
+        description="Plans a workflow file's tables; moves nothing.",
+    )
+    def plan_workflow() -> None:
+        plan_tables_op()
+
+    return plan_workflow
+
+
+def submit(ledger: Ledger, workflow: Workflow) -> None:
+    """Writes the workflow, its tables and its file down."""
+    file = str(workflow.file.absolute())
+    ledger.record_file(file, workflow.content_hash)
+    ledger.submit_workflow(
+        name=workflow.name,
+        file=file,
+        content_hash=workflow.content_hash,
+        source_platform=workflow.source_platform,
+        affinity=workflow.affinity,
+        configuration=workflow.raw,
+        tables=[
+            SubmittedTable(table.slug, qualified_name(table.config.source), qualified_name(table.config.target))
+            for table in workflow_tables(workflow)
+        ],
+    )
+
+
+def generation_to_move(
+    workflow: Workflow,
+    table: WorkflowTable,
+    connections: Connections,
+    context: OpExecutionContext,
+    config: WorkflowFile,
+    status: GenerationStatus,
+) -> GenerationRecord | Exception:
+    """The unfinished generation to go on with, or a new one; or the reason why the table can't be planned."""
+    ledger, source = connections.ledger, connections.source
+    unfinished = None if config.fresh else resumable(ledger, workflow, table)
+    if unfinished is not None:
+        context.log.info(f"{table.slug}: going on with generation {unfinished.number}")
+        set_partition_keys(context.instance, TablePlan.model_validate_json(unfinished.plan))
+        return unfinished
+    try:
+        with source.connect(source_database(workflow, table, source)) as run:
+            planned = plan(workflow, table, run, source, connections.warehouse)
+    except (PlanError, SourceError, WarehouseError) as error:
+        failed = ledger.start_generation(
+            workflow=workflow.name,
+            table=table.slug,
+            config_hash=table.config.config_hash(workflow.source_platform),
+            plan="",
+            partitions=[],
+            status=GenerationStatus.FAILED,
+        )
+        ledger.record_error(
+            workflow=workflow.name,
+            table=table.slug,
+            generation_id=failed.id,
+            stage="planning",
+            message=str(error),
+            run_id=context.run_id,
+        )
+        return error
+    if not config.metrics:
+        planned = planned.model_copy(update={"metrics_check": False})
+    return start(ledger, context.instance, planned, status)
+
+
+def _move(
+    workflow: Workflow,
+    table: WorkflowTable,
+    generation: GenerationRecord,
+    deployment: Deployment,
+    ledger: Ledger,
+    context: OpExecutionContext,
+) -> str | None:
+    """Moves one table in a run of its own.
+
+    Returns:
+        What went wrong; None when the table is published and every blocking check passed.
+    """
+    keys = [partition.key for partition in TablePlan.model_validate_json(generation.plan).partitions]
+    assets = build_table_assets(workflow, table, warehouse_kind=deployment.warehouse_kind)
+    result = materialize(
+        assets,
+        instance=context.instance,
+        resources=dict(deployment.resources),
+        tags={
+            **names.run_tags(workflow.name, workflow.affinity, table.slug, generation.number, (keys[0], keys[-1])),
+            "dagster/parent_run_id": context.run_id,
+            "dagster/root_run_id": context.run_id,
+        },
+        run_config={key: value for key, value in context.run_config.items() if key == "loggers"},
+        raise_on_error=False,
+    )
+    if result.success:
+        return None
+    message = failure_message(result)
+    record_run_failure(ledger, workflow.name, table.slug, result.run_id, message)
+    return message
+
+
+def failure_message(result: ExecuteInProcessResult) -> str:
+    """The innermost cause of a failed run."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            if error is not None:
+                return error.message.strip()
+    return "the run failed before its first step; see its log in Dagster"
+
+
+def record_run_failure(ledger: Ledger, workflow: str, table: str, run_id: str, message: str) -> None:
+    """Marks a table's generation failed, and keeps the error unless the run has told one already."""
+    generation = ledger.generation(workflow, table)
+    if not ledger.has_error_of_run(run_id):
+        ledger.record_error(
+            workflow=workflow,
+            table=table,
+            generation_id=generation.id if generation else None,
+            stage="run",
+            message=message,
+            run_id=run_id,
+        )
+    if generation is not None and generation.status is not GenerationStatus.PUBLISHED:
+        ledger.set_generation_status(generation.id, GenerationStatus.FAILED)
+    ledger.complete_workflow_if_done(workflow)

@@ -1,0 +1,297 @@
+"""What a database system must know about itself to be a source or a target: no connection, only knowledge."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import ClassVar
+
+from sqlglot import exp
+
+from migration_assets.platforms.types import ColumnType
+
+Row = Mapping[str, object]
+QueryRunner = Callable[[str], Sequence[Row]]
+"""Runs one SQL statement on the source and returns its rows; given by the source resource."""
+
+
+class PlatformError(Exception):
+    """The source or target can't do what the workflow asks; the text names the object and the cure."""
+
+
+@dataclass(frozen=True)
+class TableName:
+    """A table's exact name, as the catalogue of its system has it (no quotes, case folded already)."""
+
+    database: str
+    schema: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.database}.{self.schema}.{self.table}"
+
+    def to_expression(self, *, with_database: bool = True) -> exp.Table:
+        """The name as a SQL expression, every part quoted."""
+        return exp.Table(
+            this=exp.to_identifier(self.table, quoted=True),
+            db=exp.to_identifier(self.schema, quoted=True),
+            catalog=exp.to_identifier(self.database, quoted=True) if with_database else None,
+        )
+
+    def renamed(self, table: str) -> TableName:
+        """The same place with another table name."""
+        return replace(self, table=table)
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """A column of the source's catalogue.
+
+    Attributes:
+        native_type: the type as the source spells it, with its arguments, such as `numeric(10,2)`.
+        base_type: the type's bare name after domains are followed, such as `numeric`.
+        category: the platform's own class of the type (PostgreSQL: `b`ase, `e`num, `c`omposite, `r`ange,
+            `m`ultirange, `a`rray).
+        type_arguments: precision and scale, length or fractional-second digits, where the type has them.
+        distinct: the statistics' number of distinct values; negative is a share of the rows; None is unknown.
+        average_bytes: the statistics' average width of a value in bytes.
+    """
+
+    name: str
+    native_type: str
+    base_type: str
+    nullable: bool
+    category: str = "b"
+    type_arguments: tuple[int, ...] = ()
+    orderable: bool = True
+    generated: bool = False
+    identity: bool = False
+    distinct: float | None = None
+    average_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A table or view of the source's catalogue.
+
+    Attributes:
+        kind: `table`, `partitioned table`, `view`, `materialized view` or `foreign table`.
+        primary_key: the columns of the primary key, in key order; empty when there is none.
+        unique_keys: the other unique keys over not-null columns.
+        estimated_rows: rows by the statistics; 0 when there are none.
+        bytes: size on disk without indexes; 0 for views.
+        blocks: physical blocks, where the platform can read ranges of them; 0 otherwise.
+    """
+
+    name: TableName
+    kind: str
+    columns: tuple[SourceColumn, ...]
+    primary_key: tuple[str, ...] = ()
+    unique_keys: tuple[tuple[str, ...], ...] = ()
+    estimated_rows: int = 0
+    bytes: int = 0
+    blocks: int = 0
+
+    def column(self, name: str) -> SourceColumn:
+        """The column of that exact name; KeyError when there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class ColumnMapping:
+    """How one source column is read and what it becomes.
+
+    Attributes:
+        type: the type that travels.
+        expression: SQL in the source's dialect whose value is staged.
+        notes: what a reader of the plan should know (padding removed, offset not kept, …).
+        refusal: why the column can't be moved exactly, with the cure; None when it can.
+        needs_profile: the type says too little (numeric without precision); `profile` scans the values.
+    """
+
+    type: ColumnType
+    expression: str
+    notes: tuple[str, ...] = ()
+    refusal: str | None = None
+    needs_profile: bool = False
+
+
+Bound = tuple[str, ...]
+"""A key, one literal per key column, as the source prints the value in text."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A part of a table's rows.
+
+    Attributes:
+        predicate: a boolean expression in the source's dialect; None is every row.
+        low: the first key in the range; None is open.
+        high: the first key after the range; None is open.
+        rows: the estimated rows.
+    """
+
+    predicate: str | None
+    description: str
+    low: Bound | None = None
+    high: Bound | None = None
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class Partitioning:
+    """How a table is divided: disjoint partitions that cover it, in the order in which they are read.
+
+    Attributes:
+        method: the way of dividing, in words.
+        physical: the partitions are ranges of physical blocks, which only one snapshot keeps in place.
+    """
+
+    method: str
+    partitions: tuple[Partition, ...]
+    physical: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class SourcePlatform(ABC):
+    """What is read from a database system, as SQL in its own dialect."""
+
+    name: ClassVar[str]
+    dialect: ClassVar[str]
+
+    @abstractmethod
+    def fold(self, identifier: str) -> str:
+        """The catalogue's spelling of an identifier that the user wrote without quotes."""
+
+    @abstractmethod
+    def describe(self, run: QueryRunner, name: TableName) -> SourceTable:
+        """The table's catalogue entry.
+
+        Raises:
+            PlatformError: there is no such table, or it can't be read; the text suggests similar names.
+        """
+
+    @abstractmethod
+    def map_column(self, column: SourceColumn, override: ColumnType | None = None) -> ColumnMapping:
+        """How a column is read; `override` is the type that the user's columnTypeMappings ask for."""
+
+    @abstractmethod
+    def profile(
+        self, run: QueryRunner, table: SourceTable, where: str | None, columns: Sequence[SourceColumn]
+    ) -> Mapping[str, ColumnMapping]:
+        """The mappings of columns whose type says too little (`needs_profile`), after one scan of them."""
+
+    @abstractmethod
+    def estimate_rows(self, run: QueryRunner, table: SourceTable, where: str | None) -> int:
+        """Rows that the filter leaves, by the source's statistics."""
+
+    @abstractmethod
+    def partition_by_key(
+        self,
+        run: QueryRunner,
+        table: SourceTable,
+        columns: Sequence[str],
+        where: str | None,
+        count: int,
+        max_rows: int | None = None,
+    ) -> Partitioning:
+        """Divides a table into about `count` half-open ranges of a key, plus its NULLs, without sorting it.
+
+        With `max_rows`, ranges hold at most so many rows at planning time, where the key's duplicates
+        allow it.
+        """
+
+    @abstractmethod
+    def partition_by_location(
+        self, run: QueryRunner, table: SourceTable, where: str | None, count: int, max_rows: int | None = None
+    ) -> Partitioning:
+        """Divides a table into ranges of its physical blocks; a single partition where that is impossible."""
+
+    @abstractmethod
+    def extraction_query(
+        self, table: TableName, columns: Sequence[tuple[str, str]], predicate: str | None, where: str | None
+    ) -> str:
+        """The rows of one partition; `columns` are target name and SQL expression, in order."""
+
+    @abstractmethod
+    def location_mark(self, table: TableName) -> str:
+        """SQL for one text, `mark`: the snapshot and the place of the table's rows, for `changed_since`."""
+
+    @abstractmethod
+    def changed_since(self, table: TableName, mark: str) -> str:
+        """SQL for one boolean, `changed`: whether rows may have moved to other blocks since a mark."""
+
+
+@dataclass(frozen=True)
+class TargetColumn:
+    """A column of a table in the target, as the target's catalogue spells it.
+
+    Attributes:
+        has_default: the target fills the column itself when a row doesn't (default, sequence, expression).
+    """
+
+    name: str
+    type: str
+    nullable: bool = True
+    has_default: bool = False
+
+
+class TargetPlatform(ABC):
+    """What a database system can hold, and how it spells it."""
+
+    name: ClassVar[str]
+    dialect: ClassVar[str]
+
+    @abstractmethod
+    def fold(self, identifier: str) -> str:
+        """The catalogue's spelling of an identifier written without quotes."""
+
+    @abstractmethod
+    def ddl_type(self, column_type: ColumnType) -> str:
+        """The target's type for a column, in its DDL.
+
+        Raises:
+            PlatformError: the target has no type that holds every value.
+        """
+
+    @abstractmethod
+    def parse_type(self, ddl_type: str) -> ColumnType:
+        """The column type that a DDL type of the target stands for (used by columnTypeMappings).
+
+        Raises:
+            PlatformError: the type is unknown or this program can't stage it.
+        """
+
+    @abstractmethod
+    def same_name(self, first: str, second: str) -> bool:
+        """Whether two quoted column names are one and the same in the target."""
+
+
+_DDL_TYPE = re.compile(r"([A-Z]\w*(?: \w+)*) ?(?:\( ?(\d+(?: ?, ?\d+)*) ?\))?((?: [A-Z]+)*)")
+
+
+def split_type(ddl_type: str) -> tuple[str, tuple[int, ...]]:
+    """The upper-case name of a DDL type and its whole-number arguments: `Decimal(10, 2)` is DECIMAL, (10, 2).
+
+    Words after the arguments belong to the name: `TIMESTAMP(3) WITH TIME ZONE`. A type of any other form is
+    all name, which no platform knows.
+    """
+    written = " ".join(ddl_type.upper().split())
+    match = _DDL_TYPE.fullmatch(written)
+    if match is None:
+        return written, ()
+    name, arguments, suffix = match.groups()
+    return name + suffix, tuple(int(argument) for argument in arguments.split(",")) if arguments else ()
+
+
+def unknown_type(platform: str, ddl_type: str, known: Iterable[str]) -> PlatformError:
+    """The error for a DDL type that a platform doesn't know, with the nearest ones that it does."""
+    nearest = get_close_matches(split_type(ddl_type)[0], list(known), n=3, cutoff=0.6)
+    suggestion = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+    return PlatformError(f"{platform} has no type {ddl_type!r}, or it can't be staged.{suggestion}")

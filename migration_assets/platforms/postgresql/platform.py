@@ -1,0 +1,77 @@
+"""PostgreSQL as a source, behind the interface that every platform has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from migration_assets.platforms.base import (
+    ColumnMapping,
+    Partitioning,
+    QueryRunner,
+    SourceColumn,
+    SourcePlatform,
+    SourceTable,
+    TableName,
+)
+from migration_assets.platforms.postgresql import (
+    catalogue,
+    extraction,
+    keys,
+    locations,
+    profiling,
+    sql,
+    types,
+)
+from migration_assets.platforms.types import ColumnType
+
+
+class PostgreSQL(SourcePlatform):
+    """PostgreSQL 12 or newer. Every query expects a session with `SESSION_SETTINGS`."""
+
+    name: ClassVar[str] = "postgresql"
+    dialect: ClassVar[str] = sql.DIALECT
+
+    def fold(self, identifier: str) -> str:
+        return sql.fold(identifier)
+
+    def describe(self, run: QueryRunner, name: TableName) -> SourceTable:
+        return catalogue.describe(run, name)
+
+    def map_column(self, column: SourceColumn, override: ColumnType | None = None) -> ColumnMapping:
+        return types.map_column(column, override)
+
+    def profile(
+        self, run: QueryRunner, table: SourceTable, where: str | None, columns: Sequence[SourceColumn]
+    ) -> Mapping[str, ColumnMapping]:
+        return profiling.profile(run, table, where, columns)
+
+    def estimate_rows(self, run: QueryRunner, table: SourceTable, where: str | None) -> int:
+        return table.estimated_rows if where is None else catalogue.explain_rows(run, table.name, where)
+
+    def partition_by_key(
+        self,
+        run: QueryRunner,
+        table: SourceTable,
+        columns: Sequence[str],
+        where: str | None,
+        count: int,
+        max_rows: int | None = None,
+    ) -> Partitioning:
+        return keys.partition_by_key(run, table, columns, where, count, max_rows)
+
+    def partition_by_location(
+        self, run: QueryRunner, table: SourceTable, where: str | None, count: int, max_rows: int | None = None
+    ) -> Partitioning:
+        return locations.partition_by_location(run, table, where, count, max_rows)
+
+    def extraction_query(
+        self, table: TableName, columns: Sequence[tuple[str, str]], predicate: str | None, where: str | None
+    ) -> str:
+        return extraction.extraction_query(table, columns, predicate, where)
+
+    def location_mark(self, table: TableName) -> str:
+        return extraction.location_mark(table)
+
+    def changed_since(self, table: TableName, mark: str) -> str:
+        return extraction.changed_since(table, mark)

@@ -1,0 +1,118 @@
+"""The column types that travel between a source and a target, and how they are staged in Arrow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import pyarrow as pa
+
+MAX_DECIMAL_PRECISION = 38
+"""Digits that both targets (Snowflake NUMBER, DuckDB DECIMAL) and Arrow decimal128 hold exactly."""
+
+
+class Kind(str, Enum):
+    """The families of column types. Every source type is mapped to exactly one of them."""
+
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    FLOAT = "float"
+    TEXT = "text"
+    BINARY = "binary"
+    DATE = "date"
+    TIME = "time"
+    TIMESTAMP = "timestamp"
+    TIMESTAMP_TZ = "timestamp_tz"
+    JSON = "json"
+    UUID = "uuid"
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """A column type, independent of any database system.
+
+    Attributes:
+        kind: the family.
+        bits: width of INTEGER (16, 32, 64) and FLOAT (32, 64).
+        precision: digits of DECIMAL; fractional-second digits (0 to 6) of TIME, TIMESTAMP, TIMESTAMP_TZ.
+        scale: digits after the point of DECIMAL.
+        length: largest number of characters of TEXT or bytes of BINARY; None is without limit.
+    """
+
+    kind: Kind
+    bits: int | None = None
+    precision: int | None = None
+    scale: int | None = None
+    length: int | None = None
+
+    def __str__(self) -> str:
+        arguments = [str(value) for value in (self.bits, self.precision, self.scale, self.length) if value is not None]
+        return f"{self.kind.value}({', '.join(arguments)})" if arguments else self.kind.value
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether sums and averages of the column have a meaning."""
+        return self.kind in (Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether smallest and largest value are the same on every platform (text has collations)."""
+        return self.is_numeric or self.kind in (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ)
+
+    def to_arrow(self) -> pa.DataType:
+        """The Arrow type of the column in staged files."""
+        match self.kind:
+            case Kind.BOOLEAN:
+                return pa.bool_()
+            case Kind.INTEGER:
+                return {16: pa.int16(), 32: pa.int32(), 64: pa.int64()}[self.bits or 64]
+            case Kind.DECIMAL:
+                return pa.decimal128(self.precision or MAX_DECIMAL_PRECISION, self.scale or 0)
+            case Kind.FLOAT:
+                return pa.float32() if self.bits == 32 else pa.float64()
+            case Kind.BINARY:
+                return pa.binary()
+            case Kind.DATE:
+                return pa.date32()
+            case Kind.TIME:
+                return pa.time64("us")
+            case Kind.TIMESTAMP:
+                return pa.timestamp("us")
+            case Kind.TIMESTAMP_TZ:
+                return pa.timestamp("us", tz="UTC")
+            case Kind.TEXT | Kind.JSON | Kind.UUID:
+                return pa.string()
+
+
+BOOLEAN = ColumnType(Kind.BOOLEAN)
+TEXT = ColumnType(Kind.TEXT)
+BINARY = ColumnType(Kind.BINARY)
+DATE = ColumnType(Kind.DATE)
+JSON = ColumnType(Kind.JSON)
+UUID = ColumnType(Kind.UUID)
+
+
+def integer(bits: int) -> ColumnType:
+    """An integer of 16, 32 or 64 bits."""
+    return ColumnType(Kind.INTEGER, bits=bits)
+
+
+def decimal(precision: int, scale: int) -> ColumnType:
+    """An exact decimal number."""
+    return ColumnType(Kind.DECIMAL, precision=precision, scale=scale)
+
+
+def floating(bits: int) -> ColumnType:
+    """An IEEE 754 number of 32 or 64 bits."""
+    return ColumnType(Kind.FLOAT, bits=bits)
+
+
+def text(length: int | None = None) -> ColumnType:
+    """Text of at most `length` characters."""
+    return ColumnType(Kind.TEXT, length=length)
+
+
+def temporal(kind: Kind, precision: int = 6) -> ColumnType:
+    """A TIME, TIMESTAMP or TIMESTAMP_TZ with `precision` fractional-second digits."""
+    return ColumnType(kind, precision=precision)

@@ -1,0 +1,595 @@
+"""The ledger: what was planned, what is done, what failed. It decides what is left to do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import Enum
+from functools import cached_property
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from migration_assets.resources.ledger import schema
+
+
+class WorkflowStatus(str, Enum):
+    """The life of a workflow."""
+
+    PENDING = "PENDING"
+    EXECUTING = "EXECUTING"
+    COMPLETED = "COMPLETED"
+
+
+class GenerationStatus(str, Enum):
+    """The life of one generation of a table. PUBLISHED and SUPERSEDED are its ends."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    FAILED = "failed"
+    PUBLISHED = "published"
+    SUPERSEDED = "superseded"
+
+
+class PartitionStatus(str, Enum):
+    """The life of one partition of a generation."""
+
+    PLANNED = "planned"
+    EXTRACTING = "extracting"
+    EXTRACTED = "extracted"
+    LOADED = "loaded"
+    FAILED = "failed"
+
+
+class TableBusyError(Exception):
+    """Another run is moving the same table."""
+
+
+@dataclass(frozen=True)
+class SubmittedTable:
+    """A table of a workflow as the file names it."""
+
+    name: str
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class PlannedPartition:
+    """A partition as it is written down when its generation is planned."""
+
+    key: str
+    description: str
+    estimated_rows: int
+
+
+@dataclass(frozen=True)
+class PartitionRecord:
+    """A partition as the ledger has it; `rows` grows while it is extracted."""
+
+    key: str
+    description: str
+    estimated_rows: int
+    status: PartitionStatus
+    rows: int
+    bytes: int
+    snapshot: str | None
+
+
+@dataclass(frozen=True)
+class GenerationRecord:
+    """A generation of a table; `plan` is the planner's JSON, `source_facts` what the source said of itself."""
+
+    id: int
+    workflow: str
+    table: str
+    number: int
+    status: GenerationStatus
+    config_hash: str
+    plan: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    source_facts: str | None
+    published_rows: int | None
+
+
+@dataclass(frozen=True)
+class WorkflowRecord:
+    """A workflow as the ledger has it."""
+
+    id: int
+    name: str
+    file: str
+    content_hash: str
+    status: WorkflowStatus
+    affinity: str | None
+    submitted_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class CheckRecord:
+    """The verdict of one check of a generation, with what it is based on."""
+
+    name: str
+    verdict: str
+    details: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """A file of the drop folder as it was last seen."""
+
+    path: str
+    content_hash: str
+    valid: bool
+    problems: str
+
+
+class Ledger:
+    """The state of all workflows in one SQL database.
+
+    Args:
+        url: a SQLAlchemy URL; `sqlite:///path` or `postgresql+psycopg2://…`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = sa.make_url(url)
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        if self._url.get_backend_name() == "sqlite":
+            Path(str(self._url.database)).parent.mkdir(parents=True, exist_ok=True)
+            engine = sa.create_engine(self._url, connect_args={"timeout": 60})
+            sa.event.listen(engine, "connect", _configure_sqlite)
+        else:
+            engine = sa.create_engine(self._url, pool_pre_ping=True)
+        schema.upgrade(engine)
+        return engine
+
+    # -- files of the drop folder ---------------------------------------------------------------
+
+    def file(self, path: str) -> FileRecord | None:
+        """What is known of a dropped file."""
+        table = schema.files
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(table).where(table.c.path == path)).first()
+        return FileRecord(row.path, row.content_hash, row.valid, row.problems) if row else None
+
+    def record_file(self, path: str, content_hash: str, problems: str = "") -> None:
+        """Writes down that a file was seen, with what is wrong in it."""
+        table = schema.files
+        values: dict[str, object] = {
+            "content_hash": content_hash,
+            "valid": not problems,
+            "problems": problems,
+            "seen_at": _now(),
+        }
+        with self._engine.begin() as connection:
+            changed = connection.execute(table.update().where(table.c.path == path).values(values))
+            if not changed.rowcount:
+                connection.execute(table.insert().values(path=path, **values))
+
+    # -- workflows ------------------------------------------------------------------------------
+
+    def submit_workflow(
+        self,
+        *,
+        name: str,
+        file: str,
+        content_hash: str,
+        source_platform: str,
+        affinity: str | None,
+        configuration: Mapping[str, object],
+        tables: Sequence[SubmittedTable],
+    ) -> None:
+        """Writes a workflow down, or its new version in the place of the old one; it becomes PENDING."""
+        table = schema.workflows
+        values = {
+            "file": file,
+            "workflow_type": "data-migration",
+            "content_hash": content_hash,
+            "source_platform": source_platform,
+            "affinity": affinity,
+            "configuration": json.dumps(configuration),
+            "status": WorkflowStatus.PENDING.value,
+            "submitted_at": _now(),
+            "started_at": None,
+            "ended_at": None,
+        }
+        with self._engine.begin() as connection:
+            changed = connection.execute(table.update().where(table.c.name == name).values(values))
+            if not changed.rowcount:
+                connection.execute(table.insert().values(name=name, **values))
+            workflow_id = connection.execute(sa.select(table.c.id).where(table.c.name == name)).scalar_one()
+            self._submit_tables(connection, workflow_id, tables)
+
+    def _submit_tables(self, connection: sa.Connection, workflow_id: int, submitted: Sequence[SubmittedTable]) -> None:
+        table = schema.tables
+        mine = table.c.workflow_id == workflow_id
+        known = set(connection.execute(sa.select(table.c.name).where(mine)).scalars())
+        connection.execute(table.update().where(mine).values(active=False))
+        rows: list[dict[str, object]] = [
+            {
+                "source": one.source,
+                "target": one.target,
+                "position": position,
+                "active": True,
+                "of_name": one.name,
+            }
+            for position, one in enumerate(submitted)
+        ]
+        old = [row for row in rows if row["of_name"] in known]
+        new = [row for row in rows if row["of_name"] not in known]
+        if old:
+            named = mine & (table.c.name == sa.bindparam("of_name"))
+            columns = ("source", "target", "position", "active")
+            bound: dict[str, object] = {column: sa.bindparam(f"new_{column}") for column in columns}
+            connection.execute(
+                table.update().where(named).values(bound),
+                [{"of_name": row["of_name"], **{f"new_{c}": row[c] for c in columns}} for row in old],
+            )
+        if new:
+            connection.execute(
+                table.insert(),
+                [{"workflow_id": workflow_id, "name": row.pop("of_name"), **row} for row in new],
+            )
+
+    def workflows(self) -> list[WorkflowRecord]:
+        """All workflows, by name."""
+        table = schema.workflows
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(table).order_by(table.c.name)).all()
+        return [
+            WorkflowRecord(
+                row.id,
+                row.name,
+                row.file,
+                row.content_hash,
+                WorkflowStatus(row.status),
+                row.affinity,
+                row.submitted_at,
+                row.started_at,
+                row.ended_at,
+            )
+            for row in rows
+        ]
+
+    def workflow(self, name: str) -> WorkflowRecord | None:
+        """One workflow."""
+        return next((record for record in self.workflows() if record.name == name), None)
+
+    def set_workflow_status(self, name: str, status: WorkflowStatus) -> None:
+        """Moves a workflow along its life, and notes when it started and ended."""
+        table = schema.workflows
+        values: dict[str, object] = {"status": status.value}
+        if status is WorkflowStatus.EXECUTING:
+            values |= {"started_at": sa.func.coalesce(table.c.started_at, _now()), "ended_at": None}
+        if status is WorkflowStatus.COMPLETED:
+            values["ended_at"] = _now()
+        with self._engine.begin() as connection:
+            connection.execute(table.update().where(table.c.name == name).values(values))
+
+    def complete_workflow_if_done(self, name: str) -> None:
+        """Ends a workflow when each of its tables is published or failed."""
+        ended = (GenerationStatus.PUBLISHED.value, GenerationStatus.FAILED.value)
+        if all(row["status"] in ended for row in self.view("TABLE_PROGRESS_WITH_EXAMPLE_ERROR", name)):
+            self.set_workflow_status(name, WorkflowStatus.COMPLETED)
+
+    # -- generations ----------------------------------------------------------------------------
+
+    def start_generation(
+        self,
+        *,
+        workflow: str,
+        table: str,
+        config_hash: str,
+        plan: str,
+        partitions: Sequence[PlannedPartition],
+        status: GenerationStatus = GenerationStatus.PLANNED,
+    ) -> GenerationRecord:
+        """Writes the next generation of a submitted table down; an unfinished one before it is superseded.
+
+        Args:
+            plan: the planner's JSON; empty for a table that can't be planned, whose status is FAILED.
+            status: RUNNING when the caller moves it at once; a sensor asks for a run of a PLANNED one.
+        """
+        tables, generations = schema.tables, schema.generations
+        with self._engine.begin() as connection:
+            workflow_id = sa.select(schema.workflows.c.id).where(schema.workflows.c.name == workflow)
+            named = (tables.c.workflow_id == workflow_id.scalar_subquery()) & (tables.c.name == table)
+            table_id = connection.execute(sa.select(tables.c.id).where(named)).scalar_one()
+            of_table = generations.c.table_id == table_id
+            last = connection.execute(sa.select(sa.func.max(generations.c.number)).where(of_table)).scalar()
+            unfinished = generations.c.status != GenerationStatus.PUBLISHED.value
+            connection.execute(
+                generations.update().where(of_table & unfinished).values(status=GenerationStatus.SUPERSEDED.value)
+            )
+            now = _now()
+            inserted = connection.execute(
+                generations.insert().values(
+                    table_id=table_id,
+                    number=(last or 0) + 1,
+                    status=status.value,
+                    config_hash=config_hash,
+                    plan=plan,
+                    created_at=now,
+                    started_at=now if status is GenerationStatus.RUNNING else None,
+                    ended_at=now if status is GenerationStatus.FAILED else None,
+                )
+            )
+            generation_id = _key(inserted)
+            rows = [
+                {
+                    "generation_id": generation_id,
+                    "key": partition.key,
+                    "position": position,
+                    "description": partition.description,
+                    "estimated_rows": partition.estimated_rows,
+                    "status": PartitionStatus.PLANNED.value,
+                }
+                for position, partition in enumerate(partitions)
+            ]
+            if rows:
+                connection.execute(schema.partitions.insert(), rows)
+        found = self.generation(workflow, table)
+        assert found is not None
+        return found
+
+    def generation(self, workflow: str, table: str) -> GenerationRecord | None:
+        """The latest generation of a table."""
+        return next(iter(self.generations(workflow, table)), None)
+
+    def generations(self, workflow: str | None = None, table: str | None = None) -> list[GenerationRecord]:
+        """The latest generation of each table that is still in its workflow, in the order of the files."""
+        g, t, w = schema.generations, schema.tables, schema.workflows
+        newer = g.alias("newer")
+        latest = sa.select(sa.func.max(newer.c.number)).where(newer.c.table_id == g.c.table_id)
+        query = (
+            sa.select(g, t.c.name.label("table_name"), w.c.name.label("workflow_name"))
+            .join(t, t.c.id == g.c.table_id)
+            .join(w, w.c.id == t.c.workflow_id)
+            .where((g.c.number == latest.scalar_subquery()) & t.c.active)
+            .order_by(w.c.name, t.c.position)
+        )
+        if workflow is not None:
+            query = query.where(w.c.name == workflow)
+        if table is not None:
+            query = query.where(t.c.name == table)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [
+            GenerationRecord(
+                row.id,
+                row.workflow_name,
+                row.table_name,
+                row.number,
+                GenerationStatus(row.status),
+                row.config_hash,
+                row.plan,
+                row.created_at,
+                row.started_at,
+                row.ended_at,
+                row.source_facts,
+                row.published_rows,
+            )
+            for row in rows
+        ]
+
+    def set_generation_status(
+        self, generation_id: int, status: GenerationStatus, *, published_rows: int | None = None
+    ) -> None:
+        """Moves a generation along its life, and notes when it started and ended."""
+        table = schema.generations
+        values: dict[str, object] = {"status": status.value}
+        if status is GenerationStatus.RUNNING:
+            values |= {"started_at": sa.func.coalesce(table.c.started_at, _now()), "ended_at": None}
+        if status in (GenerationStatus.PUBLISHED, GenerationStatus.FAILED):
+            values["ended_at"] = _now()
+        if published_rows is not None:
+            values["published_rows"] = published_rows
+        with self._engine.begin() as connection:
+            connection.execute(table.update().where(table.c.id == generation_id).values(values))
+
+    def record_source_facts(self, generation_id: int, facts: str) -> None:
+        """Keeps what the source said of its rows under the snapshot that was extracted."""
+        table = schema.generations
+        with self._engine.begin() as connection:
+            connection.execute(table.update().where(table.c.id == generation_id).values(source_facts=facts))
+
+    # -- partitions -----------------------------------------------------------------------------
+
+    def partitions(self, generation_id: int) -> list[PartitionRecord]:
+        """The partitions of a generation in plan order."""
+        table = schema.partitions
+        query = sa.select(table).where(table.c.generation_id == generation_id).order_by(table.c.position)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [
+            PartitionRecord(
+                row.key,
+                row.description,
+                row.estimated_rows,
+                PartitionStatus(row.status),
+                row.rows,
+                row.bytes,
+                row.snapshot,
+            )
+            for row in rows
+        ]
+
+    def update_partitions(
+        self,
+        generation_id: int,
+        keys: Sequence[str],
+        status: PartitionStatus,
+        *,
+        rows: Mapping[str, int] | None = None,
+        sizes: Mapping[str, int] | None = None,
+        snapshots: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Moves partitions along their life, with the rows, bytes and snapshot of each where they are known."""
+        if not keys:
+            return
+        table = schema.partitions
+        moment = {
+            PartitionStatus.EXTRACTING: "started_at",
+            PartitionStatus.EXTRACTED: "extracted_at",
+            PartitionStatus.LOADED: "loaded_at",
+        }.get(status)
+        values: dict[str, object] = {"status": status.value}
+        if moment:
+            values[moment] = _now()
+        for column, known in (("rows", rows), ("bytes", sizes), ("snapshot", snapshots)):
+            if known is not None:
+                values[column] = sa.bindparam(f"new_{column}")
+        statement = (
+            table.update()
+            .where((table.c.generation_id == generation_id) & (table.c.key == sa.bindparam("of_key")))
+            .values(values)
+        )
+        parameters = []
+        for key in keys:
+            parameter: dict[str, object] = {"of_key": key}
+            for column, known in (("rows", rows), ("bytes", sizes), ("snapshot", snapshots)):
+                if known is not None:
+                    parameter[f"new_{column}"] = known[key]
+            parameters.append(parameter)
+        with self._engine.begin() as connection:
+            connection.execute(statement, parameters)
+
+    # -- checks and errors ----------------------------------------------------------------------
+
+    def record_check(self, generation_id: int, check: CheckRecord) -> None:
+        """Keeps the verdict of a check; a later one takes its place."""
+        table = schema.checks
+        same = (table.c.generation_id == generation_id) & (table.c.name == check.name)
+        with self._engine.begin() as connection:
+            connection.execute(table.delete().where(same))
+            connection.execute(
+                table.insert().values(
+                    generation_id=generation_id,
+                    name=check.name,
+                    verdict=check.verdict,
+                    details=json.dumps(check.details),
+                    evaluated_at=_now(),
+                )
+            )
+
+    def checks(self, generation_id: int) -> list[CheckRecord]:
+        """The verdicts of a generation."""
+        table = schema.checks
+        query = sa.select(table).where(table.c.generation_id == generation_id).order_by(table.c.evaluated_at)
+        with self._engine.connect() as connection:
+            return [
+                CheckRecord(row.name, row.verdict, json.loads(row.details)) for row in connection.execute(query).all()
+            ]
+
+    def record_error(
+        self,
+        *,
+        workflow: str,
+        stage: str,
+        message: str,
+        table: str | None = None,
+        generation_id: int | None = None,
+        partition: str | None = None,
+        run_id: str | None = None,
+    ) -> None:
+        """Keeps an error for the operators."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                schema.errors.insert().values(
+                    workflow=workflow,
+                    table_name=table,
+                    generation_id=generation_id,
+                    partition_key=partition,
+                    stage=stage,
+                    message=message,
+                    run_id=run_id,
+                    occurred_at=_now(),
+                )
+            )
+
+    def clear_errors(self, generation_id: int) -> None:
+        """Forgets the errors of a generation that was repaired."""
+        table = schema.errors
+        with self._engine.begin() as connection:
+            connection.execute(table.delete().where(table.c.generation_id == generation_id))
+
+    def has_error_of_run(self, run_id: str) -> bool:
+        """Whether a run has already told what went wrong."""
+        query = sa.select(schema.errors.c.id).where(schema.errors.c.run_id == run_id).limit(1)
+        with self._engine.connect() as connection:
+            return connection.execute(query).first() is not None
+
+    def view(self, name: str, workflow: str | None = None) -> list[dict[str, object]]:
+        """The rows of one of the operators' views, with lower-case column names."""
+        known = ("WORKFLOW", "TABLE_PROGRESS_WITH_EXAMPLE_ERROR", "DATA_MIGRATION_ERROR")
+        if name not in known:
+            raise ValueError(f"unknown view {name}; one of {', '.join(known)}")
+        query = sa.select(sa.text("*")).select_from(sa.text(name))
+        if workflow is not None:
+            query = query.where(sa.literal_column("WORKFLOW_NAME") == workflow)
+        with self._engine.connect() as connection:
+            result = connection.execute(query)
+            return [{key.lower(): value for key, value in row.items()} for row in result.mappings()]
+
+    # -- locks ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def lock_table(self, workflow: str, table: str) -> Iterator[None]:
+        """Keeps other runs away from a table; the lock ends with the process that holds it.
+
+        Raises:
+            TableBusyError: another run holds it.
+        """
+        name = f"{workflow}/{table}"
+        busy = TableBusyError(f"another run is moving the table {name}: wait for it, or stop it, then start again")
+        if self._url.get_backend_name() == "postgresql":
+            key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+            with self._engine.connect() as connection:
+                if not connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar():
+                    raise busy
+                try:
+                    yield
+                finally:
+                    connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+            return
+        # The operating system drops a file lock when its process dies, whatever killed it.
+        import fcntl
+
+        folder = Path(str(self._url.database)).parent / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / hashlib.sha256(name.encode()).hexdigest()[:32]).open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise busy from None
+            yield
+
+
+def _configure_sqlite(connection: object, _record: object) -> None:
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    # Readers and one writer at once; a crash of the machine may lose the last commits but not the file,
+    # and the manifests on the stage tell again what they said.
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _key(inserted: sa.CursorResult[tuple[object, ...]]) -> int:
+    key = inserted.inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -1,0 +1,105 @@
+"""The one interface to every source: catalogue queries, a snapshot, and rows as Arrow record batches."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from migration_assets.platforms.base import QueryRunner, Row, SourceColumn, SourcePlatform
+from migration_assets.platforms.types import ColumnType
+
+
+class SourceError(Exception):
+    """The source refused or failed; the text names the cause and the cure."""
+
+
+class TransientSourceError(SourceError):
+    """A fault that may be gone at the next attempt: a lost connection, a server that starts or is full."""
+
+
+@dataclass(frozen=True)
+class ReadColumn:
+    """A column of the staged rows and the source column it comes from (for errors)."""
+
+    name: str
+    type: ColumnType
+    source: SourceColumn
+
+
+class Reader(ABC):
+    """One connection that reads under a snapshot. For one thread at a time."""
+
+    @abstractmethod
+    def read(self, query: str, columns: Sequence[ReadColumn]) -> Iterator[pa.Table]:
+        """The query's rows as Arrow tables of a few megabytes.
+
+        Raises:
+            TransientSourceError: the connection was lost; the reader must not be used again.
+            SourceError: the source refused the query, or a value doesn't fit its column's type.
+        """
+
+    @property
+    @abstractmethod
+    def source_rows(self) -> int:
+        """The number of rows that the source reports to have sent for the last read, once it has ended."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends the connection, also in the middle of a read."""
+
+
+class Snapshot(ABC):
+    """One state of the source that all readers see, for as long as it is open."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """Names the state, so that two snapshots of the same state compare equal."""
+
+    @property
+    @abstractmethod
+    def age_seconds(self) -> float:
+        """Seconds since it was taken."""
+
+    @abstractmethod
+    def open_reader(self) -> Reader:
+        """A new connection under this snapshot."""
+
+    @abstractmethod
+    def query(self, statement: str) -> list[Row]:
+        """Runs one statement under this snapshot."""
+
+    @abstractmethod
+    def cancel_query(self) -> None:
+        """Breaks off the statement that another thread is running with `query`; it raises SourceError there."""
+
+
+class Source(ABC):
+    """A database system that rows are read from."""
+
+    @property
+    @abstractmethod
+    def platform(self) -> SourcePlatform:
+        """What the source's SQL looks like."""
+
+    @property
+    @abstractmethod
+    def parallel_readers(self) -> int:
+        """Connections that one run may read with at once."""
+
+    @property
+    @abstractmethod
+    def snapshot_seconds(self) -> float:
+        """The age past which a snapshot is given up, so that it doesn't hold back the source's vacuum."""
+
+    @abstractmethod
+    def connect(self, database: str) -> AbstractContextManager[QueryRunner]:
+        """A connection for catalogue queries."""
+
+    @abstractmethod
+    def open_snapshot(self, database: str) -> AbstractContextManager[Snapshot]:
+        """A consistent state of one database, kept until the context ends."""

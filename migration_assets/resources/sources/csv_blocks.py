@@ -1,0 +1,115 @@
+"""Turns blocks of PostgreSQL's COPY CSV, each of whole rows, into Arrow tables with declared types.
+
+NULL is an unquoted empty field, an empty string is a quoted one; both are kept apart. A block is parsed as
+a whole, so a row may be as large as the server can send.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from migration_assets.platforms.types import Kind
+from migration_assets.resources.sources.base import ReadColumn, SourceError
+
+_FAILED_AT = re.compile(r"In CSV column #(\d+)(?:: Row #(\d+))?")
+
+# The value of a hexadecimal digit at the digit's character code.
+_NIBBLES = np.zeros(256, dtype=np.uint8)
+for _digit in "0123456789abcdef":
+    _NIBBLES[ord(_digit)] = int(_digit, 16)
+
+
+class BadValueError(ValueError):
+    """A value of the source doesn't fit the type that its column was planned with."""
+
+    def __init__(self, column: ReadColumn, value: str) -> None:
+        super().__init__(f"column {column.source.name}: {value!r} is not a {column.type}")
+        self.column = column
+        self.value = value
+
+
+def parse_csv_block(block: bytes | bytearray, columns: Sequence[ReadColumn], *, check_utf8: bool) -> pa.Table:
+    """Parses rows without a header.
+
+    Args:
+        block: CSV text of whole rows.
+        columns: the columns in the order of the fields.
+        check_utf8: whether the text must be checked; needless when the server has checked it on the way in.
+
+    Returns:
+        A table with `columns`' names and Arrow types.
+
+    Raises:
+        BadValueError: a field is not a value of its column's type.
+    """
+    try:
+        table = _read(block, columns, check_utf8, as_text=False)
+    except pa.ArrowInvalid as error:
+        raise _locate(error, block, columns) from error
+    for index, column in enumerate(columns):
+        if column.type.kind is Kind.BINARY:
+            decoded = pa.chunked_array([decode_hex(chunk) for chunk in table.column(index).chunks], pa.binary())
+            table = table.set_column(index, column.name, decoded)
+    return table
+
+
+def decode_hex(text: pa.StringArray) -> pa.BinaryArray:
+    r"""Decodes `\x…` text to bytes, all values at once."""
+    text = pc.fill_null(text, "")
+    offsets = np.frombuffer(text.buffers()[1], dtype=np.int32)[text.offset : text.offset + len(text) + 1]
+    characters = np.frombuffer(text.buffers()[2] or b"", dtype=np.uint8)[offsets[0] : offsets[-1]]
+    offsets = offsets - offsets[0]
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    keep = np.ones(len(characters), dtype=bool)
+    filled = lengths > 0
+    keep[starts[filled]] = False
+    keep[starts[filled] + 1] = False
+    nibbles = _NIBBLES[characters[keep]]
+    data = (nibbles[0::2] << 4) | nibbles[1::2]
+    sizes = np.where(filled, (lengths - 2) // 2, 0)
+    new_offsets = np.zeros(len(text) + 1, dtype=np.int32)
+    np.cumsum(sizes, out=new_offsets[1:])
+    # Every value that isn't null begins with \x, so an empty text stands for a null.
+    validity = pa.array(filled).buffers()[1]
+    buffers = [validity, pa.py_buffer(new_offsets), pa.py_buffer(np.ascontiguousarray(data))]
+    return pa.Array.from_buffers(pa.binary(), len(text), buffers)
+
+
+def _read(block: bytes | bytearray, columns: Sequence[ReadColumn], check_utf8: bool, *, as_text: bool) -> pa.Table:
+    names = [column.name for column in columns]
+    types = {
+        column.name: pa.string() if as_text or column.type.kind is Kind.BINARY else column.type.to_arrow()
+        for column in columns
+    }
+    return csv.read_csv(
+        pa.BufferReader(block),
+        read_options=csv.ReadOptions(column_names=names, block_size=len(block) + 1, use_threads=False),
+        # Quoted line breaks are always parsed; `newlines_in_values` only tells where blocks may be cut.
+        parse_options=csv.ParseOptions(newlines_in_values=False, ignore_empty_lines=False),
+        convert_options=csv.ConvertOptions(
+            column_types=types,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["t"],
+            false_values=["f"],
+            check_utf8=check_utf8,
+        ),
+    )
+
+
+def _locate(error: pa.ArrowInvalid, block: bytes | bytearray, columns: Sequence[ReadColumn]) -> Exception:
+    """The error that names the column and the value; the original one when they can't be told."""
+    match = _FAILED_AT.search(str(error))
+    if not match:
+        return SourceError(f"the source's rows can't be parsed: {error}")
+    column = columns[int(match.group(1))]
+    row = int(match.group(2) or 1) - 1
+    values = _read(block, columns, False, as_text=True).column(int(match.group(1)))
+    return BadValueError(column, str(values[row].as_py()))

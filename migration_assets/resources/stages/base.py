@@ -1,0 +1,93 @@
+"""The stage: where extracted files wait to be loaded, and the manifests that say which of them are whole."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import BinaryIO
+
+from pydantic import BaseModel, ConfigDict
+
+
+class StagedFile(BaseModel):
+    """One data file of a partition; `path` is relative to the stage's root, with forward slashes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    rows: int
+    bytes: int
+
+
+class Manifest(BaseModel):
+    """What one finished partition consists of. A partition exists when its manifest does.
+
+    Attributes:
+        attempt: the attempt that wrote the files; part of their path.
+        predicate: the whole row filter of the extraction in the source's dialect; None is every row.
+        snapshot: the source snapshot that was read; None where the source has none.
+        source_rows: rows that the source reported to have sent.
+        rows: rows written into the files.
+        bytes: size of the files.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = 1
+    workflow: str
+    table: str
+    generation: int
+    partition: str
+    attempt: str
+    predicate: str | None
+    snapshot: str | None
+    source_rows: int
+    rows: int
+    bytes: int
+    files: tuple[StagedFile, ...]
+    started_at: datetime
+    finished_at: datetime
+
+
+class StageError(Exception):
+    """The stage can't be read or written; the text names the path and the cure."""
+
+
+class Stage(ABC):
+    """A place for files. Paths are relative to the stage's root and use forward slashes."""
+
+    @property
+    @abstractmethod
+    def uri(self) -> str:
+        """Where the stage is, for people and metadata; holds no secret."""
+
+    @abstractmethod
+    def open_output(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """A binary file to write; it is complete on the stage when the context ends without an error."""
+
+    @abstractmethod
+    def write_bytes(self, path: str, content: bytes) -> None:
+        """Writes a small file atomically: a reader sees all of it or nothing."""
+
+    @abstractmethod
+    def read_bytes(self, path: str) -> bytes:
+        """Reads a small file."""
+
+    @abstractmethod
+    def list_files(self, prefix: str) -> list[str]:
+        """The paths of all files under a folder, sorted; empty when there is no such folder."""
+
+    @abstractmethod
+    def delete(self, prefix: str) -> None:
+        """Deletes a file or everything under a folder; nothing when there is none."""
+
+    def uri_of(self, path: str) -> str:
+        """The address of one file, for people and metadata."""
+        return f"{self.uri.rstrip('/')}/{path}"
+
+
+def total_rows(files: Iterable[StagedFile]) -> int:
+    """Rows in several files."""
+    return sum(file.rows for file in files)

