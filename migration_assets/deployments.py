@@ -10,20 +10,20 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dagster import ConfigurableIOManager, ConfigurableResource, EnvVar
-from dagster_snowflake import SnowflakeResource
 
 from migration_assets.assets import names
 from migration_assets.io_managers.stage_io_manager import StageIOManager
 from migration_assets.resources.ledger import LedgerResource
 from migration_assets.resources.sources.postgresql import PostgreSQLSource
 from migration_assets.resources.stages.filesystem import FileSystemStage
-from migration_assets.resources.stages.snowflake import SnowflakeInternalStage
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
-from migration_assets.resources.warehouses.snowflake import SnowflakeWarehouse
+
+if TYPE_CHECKING:
+    from dagster_snowflake import SnowflakeResource
 
 DEPLOYMENT = "DAGSTER_DEPLOYMENT"
 
@@ -87,6 +87,11 @@ def _production() -> Deployment:
 
 
 def _snowflake(name: str, *, database_prefix: str) -> Deployment:
+    # Imported here: Snowflake's packages take seconds that a local start needn't pay.
+    from dagster_snowflake import SnowflakeResource
+
+    from migration_assets.resources.warehouses.snowflake import SnowflakeWarehouse
+
     # A key pair when its file is named, else the password (or a programmatic access token).
     key_file = "SNOWFLAKE_PRIVATE_KEY_PATH" in os.environ
     key_password = key_file and "SNOWFLAKE_PRIVATE_KEY_PASSWORD" in os.environ
@@ -116,6 +121,8 @@ def _stage(snowflake: SnowflakeResource) -> Resource:
         return FileSystemStage(url=EnvVar("MIGRATION_STAGE_URL"))
     parts = urlsplit(url)
     if parts.scheme == "snowflake":
+        from migration_assets.resources.stages.snowflake import SnowflakeInternalStage
+
         return SnowflakeInternalStage(snowflake=snowflake, stage=parts.netloc, prefix=parts.path.strip("/"))
     if parts.scheme in ("s3", "file"):
         return FileSystemStage(

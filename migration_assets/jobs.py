@@ -1,7 +1,5 @@
 """The jobs: plan a workflow, and run one from file to checked tables in a single process."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The sensors: dropped workflow files are planned, due tables get their run, failed runs reach the ledger."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 Nothing is read here but the workflow: plans and state are in the ledger, connections in the resources.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from dagster import (
@@ -88,12 +86,14 @@ def build_table_assets(
             generation = renewed(ledger, generation)
         if generation.status is not GenerationStatus.PUBLISHED:
             ledger.set_generation_status(generation.id, GenerationStatus.RUNNING)
+            ledger.clear_errors(generation.id)
         return Extraction(
             plan=TablePlan.model_validate_json(generation.plan),
             generation_id=generation.id,
             generation=generation.number,
             keys=tuple(_partition_keys(context)),
             source=getattr(context.resources, names.source_resource(platform)),
+            has_source_facts=generation.source_facts is not None,
         )
 
     @asset(

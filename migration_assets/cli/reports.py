@@ -14,6 +14,15 @@ VERDICT_STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
 SHOWN_PARTITIONS = 8
 
 
+PLAIN_WIDTH = 160
+"""Columns of a report that goes into a file or a pipe."""
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+
+
 def plan_as_json(plan: TablePlan) -> dict[str, object]:
     """The whole plan, with the target's DDL."""
     return {**plan.model_dump(mode="json"), "ddl": plan.ddl}
@@ -21,7 +30,7 @@ def plan_as_json(plan: TablePlan) -> dict[str, object]:
 
 def print_plan(plans: Sequence[TablePlan]) -> None:
     """Every table: where from, where to, columns, partitions, notes."""
-    console = Console(highlight=False)
+    console = _console()
     for plan in plans:
         console.print(f"\n[bold]{plan.table}[/]: {plan.source} ({plan.source_kind}) → {plan.target}")
         console.print(
@@ -54,7 +63,7 @@ def print_plan(plans: Sequence[TablePlan]) -> None:
 
 def print_status(status: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
     """A line per table."""
-    console = Console(highlight=False)
+    console = _console()
     if not status["workflows"]:
         console.print("no workflow has run yet")
     for workflow in status["workflows"]:
@@ -97,7 +106,7 @@ def print_status(status: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
 
 def print_errors(errors: Sequence[Mapping[str, object]]) -> None:
     """A paragraph per error."""
-    console = Console(highlight=False)
+    console = _console()
     if not errors:
         console.print("no errors")
     for error in errors:

@@ -20,6 +20,7 @@ class Extraction:
 
     Attributes:
         keys: the partitions in plan order.
+        has_source_facts: whether the source was already asked for its own figures.
     """
 
     plan: TablePlan
@@ -27,6 +28,7 @@ class Extraction:
     generation: int
     keys: tuple[str, ...]
     source: Source
+    has_source_facts: bool = False
 
     @property
     def schema(self) -> pa.Schema:

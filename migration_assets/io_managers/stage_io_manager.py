@@ -4,7 +4,8 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -128,14 +129,14 @@ class _StageWrite:
         plan = self.extraction.plan
         self._folder = generation_folder(plan.workflow, plan.table, self.extraction.generation)
         self._waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[str, Manifest | Exception]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[str, Manifest | Exception] | None] = queue.SimpleQueue()
         self._rows: dict[str, int] = {}
         self._stop = threading.Event()
 
     def run(self) -> None:
         """Extracts the partitions that are not finished."""
         found = read_manifests(self.stage, self._folder)
-        if all(key in found for key in self.extraction.keys):
+        if self.extraction.has_source_facts and all(key in found for key in self.extraction.keys):
             self.manifests = {key: found[key] for key in self.extraction.keys}
             self._record(list(self.manifests))
             return
@@ -166,13 +167,16 @@ class _StageWrite:
     def _extract(self, keys: list[str], keeper: SnapshotKeeper) -> None:
         for key in keys:
             self._waiting.put(key)
+        if not keys:
+            self._collect_facts(keeper)
+            return
         readers = min(self.extraction.source.parallel_readers, len(keys))
         # One thread more asks the source for its own figures while the others read.
         with ThreadPoolExecutor(readers + 1, thread_name_prefix="extract") as threads:
             try:
                 facts = threads.submit(self._collect_facts, keeper)
                 workers = [threads.submit(self._work, keeper) for _ in range(readers)]
-                self._follow(workers)
+                self._follow(readers)
                 if self.failures:
                     keeper.cancel_query()
                 for future in (*workers, facts):
@@ -181,31 +185,42 @@ class _StageWrite:
                 self._stop.set()
                 keeper.cancel_query()
 
-    def _follow(self, workers: list[Future[None]]) -> None:
+    def _follow(self, workers: int) -> None:
         """Writes down what the threads finish, and now and then how far they are."""
         told = time.monotonic()
         fresh: list[str] = []
-        while True:
-            alive = any(not worker.done() for worker in workers)
-            try:
-                key, outcome = self._done.get(timeout=PROGRESS_SECONDS if alive else 0)
-            except queue.Empty:
-                if not alive:
-                    break
-            else:
-                if isinstance(outcome, Manifest):
-                    self.manifests[key] = outcome
-                    fresh.append(key)
+        while workers:
+            with suppress(queue.Empty):
+                outcome = self._done.get(timeout=PROGRESS_SECONDS)
+                if outcome is None:
+                    workers -= 1
+                elif isinstance(outcome[1], Manifest):
+                    self.manifests[outcome[0]] = outcome[1]
+                    fresh.append(outcome[0])
                 else:
-                    self.failures[key] = outcome
-                    self._record_failure(key, outcome)
-                    if isinstance(outcome, TransientSourceError) or len(self.failures) >= MAX_FAILURES:
-                        self._stop.set()
+                    self._fail(outcome[0], outcome[1])
             if time.monotonic() - told >= PROGRESS_SECONDS:
                 self._record(fresh)
                 self._record_progress()
                 fresh, told = [], time.monotonic()
         self._record(fresh)
+
+    def _fail(self, key: str, error: Exception) -> None:
+        """Writes a failed partition down, and stops the others when the fault is not that partition's own."""
+        plan = self.extraction.plan
+        self.failures[key] = error
+        if isinstance(error, TransientSourceError) or len(self.failures) >= MAX_FAILURES:
+            self._stop.set()
+        self.ledger.update_partitions(self.extraction.generation_id, [key], PartitionStatus.FAILED)
+        self.ledger.record_error(
+            workflow=plan.workflow,
+            table=plan.table,
+            generation_id=self.extraction.generation_id,
+            partition=key,
+            stage="extraction",
+            message=str(error),
+            run_id=self.run_id,
+        )
 
     def _work(self, keeper: SnapshotKeeper) -> None:
         """One thread: partition after partition until none waits."""
@@ -223,6 +238,7 @@ class _StageWrite:
                 self._done.put((key, outcome))
         finally:
             reader.close()
+            self._done.put(None)
 
     def _write_with_retries(self, key: str, reader: PartitionReader) -> Manifest:
         attempts = Retrying(
@@ -318,17 +334,4 @@ class _StageWrite:
         }
         self.ledger.update_partitions(
             self.extraction.generation_id, list(running), PartitionStatus.EXTRACTING, rows=running
-        )
-
-    def _record_failure(self, key: str, error: Exception) -> None:
-        plan = self.extraction.plan
-        self.ledger.update_partitions(self.extraction.generation_id, [key], PartitionStatus.FAILED)
-        self.ledger.record_error(
-            workflow=plan.workflow,
-            table=plan.table,
-            generation_id=self.extraction.generation_id,
-            partition=key,
-            stage="extraction",
-            message=str(error),
-            run_id=self.run_id,
         )

@@ -67,11 +67,13 @@ def metrics_query(table: exp.Table, columns: Sequence[MetricColumn], where: str 
 def read_metrics(row: Row, columns: Sequence[MetricColumn]) -> dict[str, dict[str, Value]]:
     """The row of `metrics_query` as metrics by column; the row count stands under an empty name."""
     lowered = {name.lower(): value for name, value in row.items()}
-    metrics: dict[str, dict[str, Value]] = {"": {ROW_COUNT: _value(lowered[ROW_COUNT])}}
+    metrics: dict[str, dict[str, Value]] = {"": {ROW_COUNT: _value(lowered[ROW_COUNT], None)}}
     for position, column in enumerate(columns):
         prefix = f"c{position}_"
         metrics[column.name] = {
-            name.removeprefix(prefix): _value(value) for name, value in lowered.items() if name.startswith(prefix)
+            name.removeprefix(prefix): _value(value, column.type)
+            for name, value in lowered.items()
+            if name.startswith(prefix)
         }
     return metrics
 
@@ -114,7 +116,7 @@ def _aggregates(column_type: ColumnType, value: exp.Expr) -> list[tuple[str, exp
     return aggregates
 
 
-def _value(value: object) -> Value:
+def _value(value: object, column_type: ColumnType | None) -> Value:
     if value is None or isinstance(value, (int, str)):
         return value
     if isinstance(value, float):
@@ -123,6 +125,9 @@ def _value(value: object) -> Value:
         # One text for equal numbers: no exponent, no zeros at the end.
         return f"{value.normalize():f}" if value % 1 else str(int(value))
     if isinstance(value, datetime):
+        # A source may give an instant as UTC wall time without a zone.
+        if column_type is not None and column_type.kind is Kind.TIMESTAMP_TZ and value.tzinfo is None:
+            value = value.replace(tzinfo=timezone.utc)
         return (value.astimezone(timezone.utc) if value.tzinfo else value).isoformat()
     return str(value)
 

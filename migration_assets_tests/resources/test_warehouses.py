@@ -1,9 +1,9 @@
 """What every warehouse does, whatever its kind and whatever stage it reads.
 
 On Snowflake the suite runs with the account that SNOWFLAKE_ACCOUNT, SNOWFLAKE_USER, SNOWFLAKE_PASSWORD,
-SNOWFLAKE_WAREHOUSE and SNOWFLAKE_DATABASE name (SNOWFLAKE_ROLE if it isn't the default one); it makes a schema in
-that database and drops it at the end. Without an account it is skipped, and only the statements of the Snowflake
-warehouse are tested, in `test_snowflake_warehouse.py`.
+SNOWFLAKE_WAREHOUSE and SNOWFLAKE_DATABASE name (SNOWFLAKE_ROLE if it isn't the default one); it makes a schema
+in that database and drops it at the end. Without an account it is skipped, and only the statements of the
+Snowflake warehouse are tested, in `test_snowflake_warehouse.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import duckdb
@@ -124,7 +125,7 @@ def duckdb_place(tmp_path: Path, stage: Stage) -> Place:
 
 
 def snowflake_place() -> Iterator[Place]:
-    account = {
+    account: dict[str, Any] = {
         name: os.environ[f"SNOWFLAKE_{name.upper()}"]
         for name in ("account", "user", "password", "warehouse", "role")
         if f"SNOWFLAKE_{name.upper()}" in os.environ
@@ -216,9 +217,8 @@ def test_uuid_and_json_are_staged_as_text_and_become_values(place: Place) -> Non
 
     place.migrate(place.name("T"), columns, [(1, identifier, '{"a": [1, null, "ü"]}'), (2, None, None)])
 
-    dialect = place.warehouse.platform.dialect
     query = f'SELECT "id", "document" FROM {place.sql(place.name("T"))} WHERE "key" = 1'
-    (row,) = place.warehouse.query(sqlglot.parse_one(query, read=dialect), place.name("T").database)
+    (row,) = place.warehouse.query(parsed(place, query), place.name("T").database)
     assert UUID(str(row["id"])) == UUID(identifier)
     assert "ü" in str(row["document"])
     assert place.rows(place.name("T"), columns)[1] == (2, None, None)
@@ -470,6 +470,12 @@ def test_what_the_user_set_up_in_the_target_is_kept(place: Place) -> None:
     assert place.rows(target, everything) == [(2, "y", "nobody")]
 
 
+def parsed(place: Place, statement: str) -> exp.Expression:
+    expression = sqlglot.parse_one(statement, read=place.warehouse.platform.dialect)
+    assert isinstance(expression, exp.Expression)
+    return expression
+
+
 def comment_of(place: Place, table: TableName) -> object:
     if isinstance(place.warehouse, DuckDBWarehouse):
         query = f"SELECT comment AS text FROM duckdb_tables() WHERE table_name = '{table.table}'"
@@ -478,7 +484,7 @@ def comment_of(place: Place, table: TableName) -> object:
             f'SELECT COMMENT AS "text" FROM {table.database}.INFORMATION_SCHEMA.TABLES '
             f"WHERE TABLE_SCHEMA = '{table.schema}' AND TABLE_NAME = '{table.table}'"
         )
-    (row,) = place.warehouse.query(sqlglot.parse_one(query, read=place.warehouse.platform.dialect), table.database)
+    (row,) = place.warehouse.query(parsed(place, query), table.database)
     return row["text"]
 
 
@@ -566,8 +572,10 @@ def test_a_query_returns_whole_numbers_as_int_and_instants_in_utc(place: Place) 
 
 @pytest.mark.parametrize("statement", ["DROP TABLE t", "DELETE FROM t", "CREATE TABLE t (a INT)"])
 def test_only_a_select_is_a_query(place: Place, statement: str) -> None:
+    place.warehouse.create_load_table(place.name("X"), place.columns(a=types.TEXT), place.name("Y"), mark(1))
+
     with pytest.raises(WarehouseError, match="only a SELECT"):
-        place.warehouse.query(sqlglot.parse_one(statement), place.database)
+        place.warehouse.query(parsed(place, statement), place.name("T").database)
 
 
 def test_an_unknown_table_is_named_in_the_error(place: Place) -> None:

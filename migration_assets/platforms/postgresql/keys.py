@@ -42,6 +42,7 @@ _SAMPLED_ROWS = 60_000
 _MOST_SAMPLED_ROWS = 150_000
 _SCANNED_SAMPLE_ROWS = 20_000
 _FEWEST_SAMPLED_ROWS_PER_RANGE = 20
+_FEWEST_FILTERED_ROWS_PER_RANGE = 100
 _SAMPLE_SEED = 42
 _DENSE_SPAN = 1.5
 _FILL = 0.8
@@ -364,8 +365,8 @@ def _sampled_ranges(
         tablesample = sql.fill(_TABLESAMPLE, percent=percent, seed=_SAMPLE_SEED) if share < 1 else ""
         sample = _sample(key, tablesample=tablesample, where=sql.where_clause(where))
         found = _quantiles(run, key, sample, {0: pieces})
-        if share < 1 and found.sampled < _FEWEST_SAMPLED_ROWS_PER_RANGE * pieces:
-            # The filter leaves too little of the sampled blocks.
+        if share < 1 and found.sampled < _FEWEST_FILTERED_ROWS_PER_RANGE * pieces and where is not None:
+            # The filter leaves too little of the sampled blocks, or its rows lie together in few of them.
             found = _quantiles(run, key, _sample(key, where=sql.where_clause(where), end=random_rows), {0: pieces})
     else:
         sample = _sample(key, where=sql.where_clause(where), end=random_rows)

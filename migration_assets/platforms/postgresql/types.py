@@ -102,7 +102,7 @@ def _digits_before_point(source: SourceColumn) -> int | None:
 _Conversions = Mapping[Kind, _Conversion]
 
 _TEXT_ONLY: _Conversions = {Kind.TEXT: _as_is}
-_UTC: _Conversion = lambda column, _source, _wanted: f"{column} AT TIME ZONE 'UTC'"  # noqa: E731
+_UTC: _Conversion = lambda column, _source, _wanted: f"({column} AT TIME ZONE 'UTC')"  # noqa: E731
 _NUMERIC: _Conversions = {
     Kind.DECIMAL: _as_decimal("{}"),
     Kind.INTEGER: _as_integer("{}"),

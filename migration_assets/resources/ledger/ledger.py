@@ -389,7 +389,7 @@ class Ledger:
         table = schema.generations
         values: dict[str, object] = {"status": status.value}
         if status is GenerationStatus.RUNNING:
-            values |= {"started_at": sa.func.coalesce(table.c.started_at, _now()), "ended_at": None}
+            values |= {"started_at": _now(), "ended_at": None}
         if status in (GenerationStatus.PUBLISHED, GenerationStatus.FAILED):
             values["ended_at"] = _now()
         if published_rows is not None:

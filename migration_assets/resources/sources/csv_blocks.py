@@ -7,7 +7,7 @@ a whole, so a row may be as large as the server can send.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -53,9 +53,10 @@ def parse_csv_block(block: bytes | bytearray, columns: Sequence[ReadColumn], *, 
     except pa.ArrowInvalid as error:
         raise _locate(error, block, columns) from error
     for index, column in enumerate(columns):
-        if column.type.kind is Kind.BINARY:
-            decoded = pa.chunked_array([decode_hex(chunk) for chunk in table.column(index).chunks], pa.binary())
-            table = table.set_column(index, column.name, decoded)
+        convert = _CONVERSIONS.get(column.type.kind)
+        if convert is not None:
+            chunks = [convert(chunk) for chunk in table.column(index).chunks]
+            table = table.set_column(index, column.name, pa.chunked_array(chunks, column.type.to_arrow()))
     return table
 
 
@@ -81,10 +82,18 @@ def decode_hex(text: pa.StringArray) -> pa.BinaryArray:
     return pa.Array.from_buffers(pa.binary(), len(text), buffers)
 
 
+# Parsed as something else first: hexadecimal text, and UTC wall time without a zone.
+_PARSED_AS = {Kind.BINARY: pa.string(), Kind.TIMESTAMP_TZ: pa.timestamp("us")}
+_CONVERSIONS: dict[Kind, Callable[[pa.Array], pa.Array]] = {
+    Kind.BINARY: decode_hex,
+    Kind.TIMESTAMP_TZ: lambda wall_time: wall_time.view(pa.timestamp("us", tz="UTC")),
+}
+
+
 def _read(block: bytes | bytearray, columns: Sequence[ReadColumn], check_utf8: bool, *, as_text: bool) -> pa.Table:
     names = [column.name for column in columns]
     types = {
-        column.name: pa.string() if as_text or column.type.kind is Kind.BINARY else column.type.to_arrow()
+        column.name: pa.string() if as_text else _PARSED_AS.get(column.type.kind, column.type.to_arrow())
         for column in columns
     }
     return csv.read_csv(

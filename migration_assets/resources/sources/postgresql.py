@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import queue
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TypeVar
 
 import asyncpg
@@ -191,12 +192,19 @@ class _PostgreSQLReader(Reader):
         if self._closed.is_set():
             return
         self._closed.set()
-        if self._connection is not None:
-            self._loop.call_soon_threadsafe(self._connection.terminate)
+        with suppress(TimeoutError, concurrent.futures.TimeoutError):
+            ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+            ending.result(timeout=self._source.connect_timeout_seconds)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=self._source.connect_timeout_seconds)
         if not self._thread.is_alive():
             self._loop.close()
+
+    async def _end(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _connect(self, database: str, snapshot: str) -> asyncpg.Connection:
         source = self._source

@@ -1,0 +1,380 @@
+"""What only DuckDB has: files that one process owns at a time, and that survive its death."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from migration_assets.platforms import types
+from migration_assets.platforms.base import TableName
+from migration_assets.resources.stages.base import StagedFile
+from migration_assets.resources.stages.filesystem import FileSystemStage
+from migration_assets.resources.warehouses.base import LoadColumn, PublishMark, WarehouseError
+from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
+
+TARGET = TableName("SALES", "public", "ORDERS")
+LOAD = TARGET.renamed("ORDERS__2")
+COLUMNS = [LoadColumn("id", types.integer(64), "BIGINT")]
+MARK = PublishMark("sales", "orders", 2)
+
+_HOLDER = """
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> DuckDBWarehouse:
+    return DuckDBWarehouse(directory=str(tmp_path / "warehouse"), lock_timeout_seconds=30)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> FileSystemStage:
+    return FileSystemStage(url=(tmp_path / "stage").as_uri())
+
+
+def stage_rows(stage: FileSystemStage, path: str, rows: list[int]) -> StagedFile:
+    with stage.open_output(path) as output:
+        pq.write_table(pa.table({"id": pa.array(rows, pa.int64())}), output)
+    return StagedFile(path=path, rows=len(rows), bytes=1)
+
+
+def migrate(warehouse: DuckDBWarehouse, stage: FileSystemStage, files: list[StagedFile]) -> None:
+    warehouse.create_load_table(LOAD, COLUMNS, TARGET, MARK)
+    warehouse.copy_into(LOAD, COLUMNS, files, stage)
+    warehouse.publish(LOAD, TARGET)
+
+
+def run_sql(warehouse: DuckDBWarehouse, *statements: str) -> list[tuple[Any, ...]]:
+    directory = Path(warehouse.directory)
+    directory.mkdir(exist_ok=True)
+    with duckdb.connect(str(directory / "SALES.duckdb")) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        return connection.fetchall()
+
+
+@contextmanager
+def held_by_another_process(warehouse: DuckDBWarehouse) -> Iterator[subprocess.Popen[str]]:
+    run_sql(warehouse, "CREATE SCHEMA IF NOT EXISTS public")
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, str(Path(warehouse.directory) / "SALES.duckdb")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert holder.stdout.readline() == "held\n"
+        try:
+            yield holder
+        finally:
+            holder.stdin.close()
+
+
+OPERATIONS: list[Callable[[DuckDBWarehouse], object]] = [
+    lambda warehouse: warehouse.describe(TARGET),
+    lambda warehouse: warehouse.loaded_files(LOAD),
+    lambda warehouse: warehouse.list_tables("SALES", "public", "O"),
+    lambda warehouse: warehouse.create_load_table(LOAD, COLUMNS, TARGET, MARK),
+    lambda warehouse: warehouse.drop_table(LOAD),
+]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_who_holds_the_file_for_too_long_is_named(
+    tmp_path: Path, operation: Callable[[DuckDBWarehouse], object]
+) -> None:
+    warehouse = DuckDBWarehouse(directory=str(tmp_path), lock_timeout_seconds=0.2)
+
+    with held_by_another_process(warehouse) as holder, pytest.raises(WarehouseError) as caught:
+        operation(warehouse)
+
+    assert f"PID {holder.pid}" in str(caught.value)
+    assert "stayed in use for 0.2 s" in str(caught.value)
+    assert "lock_timeout_seconds" in str(caught.value)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_waits_until_another_process_lets_go(
+    warehouse: DuckDBWarehouse, operation: Callable[[DuckDBWarehouse], object]
+) -> None:
+    failures: list[WarehouseError] = []
+
+    def run() -> None:
+        try:
+            operation(warehouse)
+        except WarehouseError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    with held_by_another_process(warehouse):
+        thread.start()
+        thread.join(timeout=0.3)
+        waited = thread.is_alive()
+    thread.join()
+
+    assert waited
+    assert failures == []
+
+
+def test_the_file_is_free_between_operations(warehouse: DuckDBWarehouse, stage: FileSystemStage) -> None:
+    warehouse.create_load_table(LOAD, COLUMNS, TARGET, MARK)
+    with held_by_another_process(warehouse):
+        pass
+    warehouse.copy_into(LOAD, COLUMNS, [stage_rows(stage, "1.parquet", [1])], stage)
+    with held_by_another_process(warehouse):
+        pass
+
+    assert warehouse.count_rows(LOAD) == 1
+
+
+def _migrate_until_killed(directory: str, stage_url: str, files: list[StagedFile], killed_at: int) -> None:
+    """Publishes ORDERS, but dies of SIGKILL before its n-th statement or file."""
+    steps = 0
+
+    class Connection:
+        def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+            self._connection = connection
+
+        def __getattr__(self, name: str) -> Any:
+            if name in ("execute", "commit", "close"):
+                die_in_time()
+            return getattr(self._connection, name)
+
+    def die_in_time() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    connect = duckdb.connect
+    duckdb.connect = lambda *arguments, **options: Connection(connect(*arguments, **options))  # type: ignore[assignment]
+    migrate(DuckDBWarehouse(directory=directory), FileSystemStage(url=stage_url), files)
+
+
+def test_a_process_killed_at_any_moment_is_continued_without_loss_or_duplicates(
+    warehouse: DuckDBWarehouse, stage: FileSystemStage
+) -> None:
+    files = [stage_rows(stage, f"{number}.parquet", [number] * number) for number in (1, 2, 3)]
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([__name__])
+    killed_at = 0
+    ended = False
+    while not ended:
+        killed_at += 1
+        if Path(warehouse.directory).exists():
+            for file in Path(warehouse.directory).iterdir():
+                file.unlink()
+        run_sql(
+            warehouse,
+            "CREATE SCHEMA public",
+            "CREATE TABLE public.ORDERS (id BIGINT)",
+            "INSERT INTO public.ORDERS VALUES (100)",
+        )
+        process = processes.Process(
+            target=_migrate_until_killed, args=(warehouse.directory, stage.url, files, killed_at)
+        )
+        process.start()
+        process.join()
+        ended = process.exitcode == 0
+        assert process.exitcode in (0, -signal.SIGKILL)
+
+        before = run_sql(warehouse, "SELECT id FROM public.ORDERS ORDER BY id")
+        assert before in ([(100,)], [(1,), (2,), (2,), (3,), (3,), (3,)]), killed_at
+        if before == [(100,)]:
+            migrate(warehouse, stage, files)
+        else:
+            warehouse.publish(LOAD, TARGET)
+
+        described = warehouse.describe(TARGET)
+        assert described is not None
+        assert (described.rows, described.mark) == (6, MARK), killed_at
+        assert warehouse.list_tables("SALES", "public", "ORDERS") == [TARGET]
+        assert run_sql(warehouse, "SELECT * FROM _migration.loaded_files") == []
+
+    assert killed_at > 30
+
+
+def test_constraints_indexes_and_comments_of_columns_are_kept(
+    warehouse: DuckDBWarehouse, stage: FileSystemStage
+) -> None:
+    run_sql(
+        warehouse,
+        "CREATE SCHEMA public",
+        'CREATE TABLE public."ORDERS" (id BIGINT PRIMARY KEY, "a""(b" VARCHAR COLLATE NOCASE DEFAULT \'x\', '
+        "double BIGINT GENERATED ALWAYS AS (id * 2), CHECK (id > 0))",
+        'CREATE INDEX by_text ON public."ORDERS"("a""(b")',
+        "COMMENT ON COLUMN public.\"ORDERS\".id IS 'the order''s number'",
+    )
+    catalogue = (
+        "SELECT (SELECT sql FROM duckdb_tables() WHERE table_name = 'ORDERS'), "
+        "(SELECT list(sql) FROM duckdb_indexes()), "
+        "(SELECT comment FROM duckdb_columns() WHERE table_name = 'ORDERS' AND column_name = 'id')"
+    )
+    before = run_sql(warehouse, catalogue)
+
+    migrate(warehouse, stage, [stage_rows(stage, "1.parquet", [1, 2])])
+
+    assert run_sql(warehouse, catalogue) == before
+    rows = run_sql(warehouse, "SELECT * FROM public.ORDERS ORDER BY ALL")
+    assert rows == [(1, "x", 2), (2, "x", 4)]
+
+
+def test_rows_that_break_a_constraint_of_the_target_are_refused(
+    warehouse: DuckDBWarehouse, stage: FileSystemStage
+) -> None:
+    run_sql(warehouse, "CREATE SCHEMA public", "CREATE TABLE public.ORDERS (id BIGINT PRIMARY KEY)")
+
+    with pytest.raises(WarehouseError, match=r"2\.parquet"):
+        migrate(
+            warehouse,
+            stage,
+            [stage_rows(stage, "1.parquet", [1]), stage_rows(stage, "2.parquet", [1])],
+        )
+
+    assert warehouse.count_rows(LOAD) == 0
+
+
+def test_a_target_that_others_refer_to_is_left_as_it_was(warehouse: DuckDBWarehouse, stage: FileSystemStage) -> None:
+    run_sql(
+        warehouse,
+        "CREATE SCHEMA public",
+        "CREATE TABLE public.ORDERS (id BIGINT PRIMARY KEY)",
+        "CREATE TABLE public.LINES (order_id BIGINT REFERENCES public.ORDERS (id))",
+    )
+
+    with pytest.raises(WarehouseError, match="LINES"):
+        migrate(warehouse, stage, [stage_rows(stage, "1.parquet", [1])])
+
+    assert warehouse.count_rows(TARGET) == 0
+    assert warehouse.count_rows(LOAD) == 1
+
+
+def test_a_column_that_a_file_lacks_is_named(warehouse: DuckDBWarehouse, stage: FileSystemStage) -> None:
+    columns = [*COLUMNS, LoadColumn("amount", types.integer(64), "BIGINT")]
+    warehouse.create_load_table(LOAD, columns, TARGET, MARK)
+
+    with pytest.raises(WarehouseError, match=r"(?s)1\.parquet.*amount"):
+        warehouse.copy_into(LOAD, columns, [stage_rows(stage, "1.parquet", [1])], stage)
+
+
+def test_folders_that_look_like_hive_partitions_add_no_columns(
+    warehouse: DuckDBWarehouse, stage: FileSystemStage
+) -> None:
+    migrate(warehouse, stage, [stage_rows(stage, "id=7/1.parquet", [1])])
+
+    assert run_sql(warehouse, "SELECT id FROM public.ORDERS") == [(1,)]
+
+
+def test_a_database_is_one_file_whatever_the_case_of_its_name(
+    warehouse: DuckDBWarehouse, stage: FileSystemStage
+) -> None:
+    migrate(warehouse, stage, [stage_rows(stage, "1.parquet", [1])])
+    lower = warehouse.target_name("sales", "PUBLIC", "orders")
+
+    assert warehouse.count_rows(lower) == 1
+    assert [file.name for file in Path(warehouse.directory).glob("*.duckdb")] == ["SALES.duckdb"]
+
+
+@pytest.mark.parametrize("database", ["../outside", "a/b", "..", "Größe 1"])
+def test_a_database_s_file_stays_in_the_directory(
+    warehouse: DuckDBWarehouse, stage: FileSystemStage, database: str
+) -> None:
+    target = warehouse.target_name(database, "public", "T")
+    load = target.renamed("T__1")
+    warehouse.create_load_table(load, COLUMNS, target, MARK)
+    warehouse.copy_into(load, COLUMNS, [stage_rows(stage, "1.parquet", [1])], stage)
+    warehouse.publish(load, target)
+
+    selected = exp.select("id").from_(target.to_expression())
+    assert warehouse.query(selected, database) == [{"id": 1}]
+    assert [file.parent for file in Path(warehouse.directory).parent.rglob("*.duckdb")] == [Path(warehouse.directory)]
+
+
+def test_a_database_without_a_name_is_an_error(warehouse: DuckDBWarehouse) -> None:
+    with pytest.raises(WarehouseError, match="targetDatabase"):
+        warehouse.describe(TableName("", "public", "T"))
+
+
+def test_a_query_reads_one_database_and_no_python_variables(warehouse: DuckDBWarehouse, stage: FileSystemStage) -> None:
+    migrate(warehouse, stage, [stage_rows(stage, "1.parquet", [1])])
+    orders = [TARGET]
+
+    for statement in ("SELECT * FROM other.public.ORDERS", "SELECT * FROM orders"):
+        parsed = sqlglot.parse_one(statement, read="duckdb")
+        assert isinstance(parsed, exp.Expression)
+        with pytest.raises(WarehouseError):
+            warehouse.query(parsed, "SALES")
+    assert orders
+
+
+def test_a_load_table_in_another_schema_can_t_be_published(warehouse: DuckDBWarehouse) -> None:
+    elsewhere = TableName("SALES", "staging", "ORDERS__1")
+
+    with pytest.raises(WarehouseError, match="must be in the schema"):
+        warehouse.create_load_table(elsewhere, COLUMNS, TARGET, MARK)
+    with pytest.raises(WarehouseError, match="must be in the schema"):
+        warehouse.publish(elsewhere, TARGET)
+
+
+def test_a_file_that_is_no_database_is_an_error_that_names_it(warehouse: DuckDBWarehouse) -> None:
+    Path(warehouse.directory).mkdir()
+    (Path(warehouse.directory) / "SALES.duckdb").write_text("not a database" * 1000)
+
+    with pytest.raises(WarehouseError, match=r"SALES\.duckdb"):
+        warehouse.describe(TARGET)
+
+
+def _load_and_measure(directory: str, stage_url: str, files: list[StagedFile], answer: Any) -> None:
+    import resource
+
+    columns = [
+        LoadColumn(name, types.integer(64), "BIGINT") if name == "id" else LoadColumn(name, types.TEXT, "VARCHAR")
+        for name in ("id", "a", "b", "c", "d")
+    ]
+    warehouse = DuckDBWarehouse(directory=directory)
+    warehouse.create_load_table(LOAD, columns, TARGET, MARK)
+    warehouse.copy_into(LOAD, columns, files, FileSystemStage(url=stage_url))
+    answer.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+
+@pytest.mark.slow
+def test_six_million_rows_are_loaded_in_less_than_512_mb(warehouse: DuckDBWarehouse, stage: FileSystemStage) -> None:
+    rows = 750_000
+    ids = pa.array(range(rows), pa.int64())
+    texts = pa.array([f"text number {number * 7919 % 1_000_003}" for number in range(rows)])
+    with stage.open_output("1.parquet") as output:
+        pq.write_table(pa.table({"id": ids, "a": texts, "b": texts, "c": texts, "d": texts}), output)
+    content = stage.read_bytes("1.parquet")
+    files = []
+    for number in range(8):
+        stage.write_bytes(f"{number}.parquet", content)
+        files.append(StagedFile(path=f"{number}.parquet", rows=rows, bytes=len(content)))
+    processes = multiprocessing.get_context("spawn")
+    answer = processes.Queue()
+
+    process = processes.Process(target=_load_and_measure, args=(warehouse.directory, stage.url, files, answer))
+    process.start()
+    megabytes = answer.get(timeout=300)
+    process.join()
+
+    assert warehouse.count_rows(LOAD) == 8 * rows
+    assert megabytes < 512
