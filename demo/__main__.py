@@ -28,7 +28,8 @@ _PROJECT = Path(__file__).resolve().parent.parent
 _WORKFLOW = "nycflights13"
 _WORKFLOW_FILE = f"workflows/{_WORKFLOW}.json"
 
-console = Console()
+# Wide enough for the report when the output is a file.
+console = Console(width=None if sys.stdout.isatty() else 110)
 
 
 @click.group(help=__doc__)

@@ -170,17 +170,11 @@ class EmbeddedPostgreSQL:
         self._folder.mkdir(parents=True, exist_ok=True)
         if server := self.running():
             return server
-        data = self._prepare_data()
-        binaries = self._reachable_binaries()
-        if not (data / "PG_VERSION").exists():
-            self._initialize(binaries, data)
-        for _ in range(_PORT_ATTEMPTS):
-            if server := self._launch(binaries, data, _free_port()):
-                return server
-        raise ServerError(
-            f"PostgreSQL did not start; the end of its log {self.log}:\n{self._end_of_log()}\n"
-            f"Remove {self._folder} to begin with a new cluster."
-        )
+        try:
+            return self._start()
+        except ServerError:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop the server if it runs, and remove what is temporary."""
@@ -211,6 +205,19 @@ class EmbeddedPostgreSQL:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def _start(self) -> PostgreSQLServer:
+        data = self._prepare_data()
+        binaries = self._reachable_binaries()
+        if not (data / "PG_VERSION").exists():
+            self._initialize(binaries, data)
+        for _ in range(_PORT_ATTEMPTS):
+            if server := self._launch(binaries, data, _free_port()):
+                return server
+        raise ServerError(
+            f"PostgreSQL did not start; the end of its log {self.log}:\n{self._end_of_log()}\n"
+            f"Remove {self._folder} to begin with a new cluster."
+        )
+
     def _prepare_data(self) -> Path:
         link = self._folder / "data"
         if link.is_symlink() and not link.exists():
@@ -226,14 +233,21 @@ class EmbeddedPostgreSQL:
     def _reachable_binaries(self) -> Path:
         if self._account.reaches(self._binaries) and self._account.reaches(self._binaries / "postgres"):
             return self._binaries
-        # Beside the data, which is where the account can go. `lib` and `share` are found relative to `bin`.
-        copy = self._data.parent / "postgresql"
+        # Beside the data, which is where the account can go. All that the programs need is found relative to
+        # them: `lib` and `share` beside `bin`, and the libraries of a wheel in a folder beside its package.
+        installation = self._binaries.parent
+        package = installation.parent
+        copy = self._data.parent / "programs"
         if not copy.exists():
-            shutil.copytree(self._binaries.parent, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
+            unneeded = shutil.ignore_patterns("include")
+            shutil.copytree(installation, copy / package.name / installation.name, True, unneeded)
+            libraries = package.with_name(f"{package.name}.libs")
+            if libraries.exists():
+                shutil.copytree(libraries, copy / libraries.name)
             for path in (copy, *copy.rglob("*")):
                 if not path.is_symlink():
                     path.chmod(0o755)
-        return copy / "bin"
+        return copy / package.name / installation.name / self._binaries.name
 
     def _initialize(self, binaries: Path, data: Path) -> None:
         password_file = data.parent / ".password"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -61,15 +62,16 @@ def show(status: Status, console: Console) -> None:
 
 
 def _table(workflow: WorkflowStatus) -> Table:
-    table = Table(title=f"{workflow.name}: {workflow.status}", title_justify="left", title_style="bold")
-    table.add_column("Table")
-    table.add_column("Status")
+    title = f"{workflow.name}: {workflow.status}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Table", no_wrap=True)
+    table.add_column("Status", no_wrap=True)
     for heading in ("Rows", "Partitions", "Staged", "Rows/s"):
         table.add_column(heading, justify="right")
-    table.add_column("Checks")
+    table.add_column("Checks", no_wrap=True)
     for row in workflow.tables:
         table.add_row(
-            row.target,
+            row.table,
             _coloured(row.status),
             _number(row.rows),
             _number(row.partitions),

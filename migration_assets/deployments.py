@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from dagster_snowflake import SnowflakeResource
 
 DEPLOYMENT = "DAGSTER_DEPLOYMENT"
+LEDGER_URL = "MIGRATION_LEDGER_URL"
+STAGE_URL = "MIGRATION_STAGE_URL"
 
 Resource = ConfigurableResource[Any] | ConfigurableIOManager
 
@@ -67,11 +69,11 @@ def workflows_folder() -> Path:
 
 def _local() -> Deployment:
     home = migration_home()
-    stage = FileSystemStage(url=(home / "stage").as_uri())
+    ledger_url = f"sqlite:///{home / 'ledger.sqlite'}"
     return _deployment(
         "local",
-        ledger=LedgerResource(url=f"sqlite:///{home / 'ledger.sqlite'}"),
-        stage=stage,
+        ledger=LedgerResource(url=EnvVar(LEDGER_URL) if LEDGER_URL in os.environ else ledger_url),
+        stage=_file_stage(os.environ.get(STAGE_URL) or (home / "stage").as_uri()),
         warehouse=DuckDBWarehouse(directory=str(home / "warehouse")),
         warehouse_kind="duckdb",
     )
@@ -106,7 +108,7 @@ def _snowflake(name: str, *, database_prefix: str) -> Deployment:
     )
     return _deployment(
         name,
-        ledger=LedgerResource(url=EnvVar("MIGRATION_LEDGER_URL")),
+        ledger=LedgerResource(url=EnvVar(LEDGER_URL)),
         stage=_stage(snowflake),
         warehouse=SnowflakeWarehouse(snowflake=snowflake, database_prefix=database_prefix),
         warehouse_kind="snowflake",
@@ -114,26 +116,30 @@ def _snowflake(name: str, *, database_prefix: str) -> Deployment:
 
 
 def _stage(snowflake: SnowflakeResource) -> Resource:
-    """The stage that MIGRATION_STAGE_URL names: `s3://bucket/prefix` or `snowflake://DB.SCHEMA.STAGE/prefix`."""
-    url = os.environ.get("MIGRATION_STAGE_URL")
+    """The stage that MIGRATION_STAGE_URL names."""
+    url = os.environ.get(STAGE_URL)
     if not url:
         # Loading the definitions must not fail for it; the first run that needs the stage names the variable.
-        return FileSystemStage(url=EnvVar("MIGRATION_STAGE_URL"))
+        return FileSystemStage(url=EnvVar(STAGE_URL))
     parts = urlsplit(url)
     if parts.scheme == "snowflake":
         from migration_assets.resources.stages.snowflake import SnowflakeInternalStage
 
         return SnowflakeInternalStage(snowflake=snowflake, stage=parts.netloc, prefix=parts.path.strip("/"))
-    if parts.scheme in ("s3", "file"):
-        return FileSystemStage(
-            url=url,
-            external_stage=os.environ.get("SNOWFLAKE_EXTERNAL_STAGE"),
-            s3_region=os.environ.get("AWS_REGION", ""),
-            s3_endpoint=os.environ.get("AWS_ENDPOINT_URL_S3", ""),
+    return _file_stage(url)
+
+
+def _file_stage(url: str) -> FileSystemStage:
+    if urlsplit(url).scheme not in ("s3", "file"):
+        raise UnknownDeploymentError(
+            f"{STAGE_URL}={url!r} can't be used here: local takes file:///folder or s3://bucket/prefix, "
+            "staging and production take s3://bucket/prefix or snowflake://DATABASE.SCHEMA.STAGE/prefix"
         )
-    raise UnknownDeploymentError(
-        f"MIGRATION_STAGE_URL: the scheme {parts.scheme!r} is not known; "
-        "use s3://bucket/prefix or snowflake://DATABASE.SCHEMA.STAGE/prefix"
+    return FileSystemStage(
+        url=url,
+        external_stage=os.environ.get("SNOWFLAKE_EXTERNAL_STAGE"),
+        s3_region=os.environ.get("AWS_REGION", ""),
+        s3_endpoint=os.environ.get("AWS_ENDPOINT_URL_S3", ""),
     )
 
 

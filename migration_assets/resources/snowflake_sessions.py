@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
+from dagster import ConfigurableResource, InitResourceContext
 from dagster_snowflake import SnowflakeResource
+from pydantic import PrivateAttr
 from snowflake.connector.connection import SnowflakeConnection
 from snowflake.connector.errors import Error
 
@@ -76,6 +78,33 @@ class SnowflakeSessions:
                 session = self._opened.enter_context(resource.get_connection())
             self._of_thread.session = session
         return session
+
+
+class SnowflakeClient(ConfigurableResource):  # type: ignore[type-arg]
+    """A resource that works on Snowflake.
+
+    Attributes:
+        snowflake: the connection; its own session parameters are kept, but for the time zone.
+        statement_timeout_seconds: the longest that one statement may take.
+    """
+
+    snowflake: SnowflakeResource
+    statement_timeout_seconds: int = 7200
+    _sessions: SnowflakeSessions | None = PrivateAttr(default=None)
+
+    @property
+    def sessions(self) -> SnowflakeSessions:
+        """The sessions of this resource; they end with the run."""
+        with _making_sessions:
+            if self._sessions is None:
+                self._sessions = SnowflakeSessions(self.snowflake, self.statement_timeout_seconds)
+            return self._sessions
+
+    def teardown_after_execution(self, context: InitResourceContext) -> None:
+        self.sessions.close()
+
+
+_making_sessions = threading.Lock()
 
 
 def _with_defaults(resource: SnowflakeResource, timeout_seconds: int) -> SnowflakeResource:

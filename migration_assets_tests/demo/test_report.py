@@ -50,5 +50,5 @@ def test_the_report_shows_rows_partitions_rate_and_checks() -> None:
     console = Console(width=140, record=True, file=io.StringIO())
     report.show(_status(seconds=None, rows=None), console)
     text = console.export_text()
-    for shown in ("NYCFLIGHTS13.PUBLIC.FLIGHTS", "336,776", "168,388", "5.00 MB", "rows: passed"):
+    for shown in ("flights", "published", "336,776", "168,388", "5.00 MB", "rows: passed"):
         assert shown in text

@@ -147,7 +147,7 @@ def test_the_file_is_free_between_operations(warehouse: DuckDBWarehouse, stage: 
 
 
 def _migrate_until_killed(directory: str, stage_url: str, files: list[StagedFile], killed_at: int) -> None:
-    """Publishes ORDERS, but dies of SIGKILL before its n-th statement or file."""
+    """Publishes ORDERS, but dies of SIGKILL before its n-th call of DuckDB."""
     steps = 0
 
     class Connection:
@@ -170,6 +170,7 @@ def _migrate_until_killed(directory: str, stage_url: str, files: list[StagedFile
     migrate(DuckDBWarehouse(directory=directory), FileSystemStage(url=stage_url), files)
 
 
+@pytest.mark.slow
 def test_a_process_killed_at_any_moment_is_continued_without_loss_or_duplicates(
     warehouse: DuckDBWarehouse, stage: FileSystemStage
 ) -> None:

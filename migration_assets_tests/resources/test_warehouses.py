@@ -105,7 +105,7 @@ class Place:
     def execute(self, statement: str) -> None:
         """A statement of a user, past the warehouse."""
         if isinstance(self.warehouse, SnowflakeWarehouse):
-            self.warehouse._sessions_of_thread().run(statement)
+            self.warehouse.sessions.run(statement)
         elif isinstance(self.warehouse, DuckDBWarehouse):
             file = Path(self.warehouse.directory) / f"{self.warehouse.database_prefix}{self.database}.duckdb"
             file.parent.mkdir(exist_ok=True)

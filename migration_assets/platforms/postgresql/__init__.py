@@ -3,13 +3,9 @@
 from migration_assets.platforms.postgresql.extraction import (
     SESSION_SETTINGS,
     changed_since,
-    convert_options,
-    copy_statement,
     count_query,
     extraction_query,
     location_mark,
-    parse_options,
-    read_options,
 )
 from migration_assets.platforms.postgresql.platform import PostgreSQL
 from migration_assets.platforms.postgresql.types import explain_bad_value
@@ -18,12 +14,8 @@ __all__ = [
     "SESSION_SETTINGS",
     "PostgreSQL",
     "changed_since",
-    "convert_options",
-    "copy_statement",
     "count_query",
     "explain_bad_value",
     "extraction_query",
     "location_mark",
-    "parse_options",
-    "read_options",
 ]

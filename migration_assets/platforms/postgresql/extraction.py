@@ -1,19 +1,12 @@
-"""How rows leave PostgreSQL: session settings, query, CSV, and what a later snapshot may continue.
-
-SESSION_SETTINGS ─► extraction_query ─► copy_statement ─► CSV ─► read_options, parse_options, convert_options
-"""
+"""How rows leave PostgreSQL: the session's settings, the query, and what a later snapshot may continue."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-import pyarrow as pa
-import pyarrow.csv as pa_csv
-
 from migration_assets.platforms.base import TableName
 from migration_assets.platforms.postgresql import sql
-from migration_assets.platforms.types import ColumnType, Kind
 
 SESSION_SETTINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -42,7 +35,6 @@ SESSION_SETTINGS: Mapping[str, str] = MappingProxyType(
 
 _SELECT = "SELECT {columns} FROM {relation}{where}"
 _COUNT = "SELECT count(*) AS rows FROM {relation}{where}"
-_COPY = "COPY ({query}) TO STDOUT (FORMAT csv)"
 
 _LOCATION_MARK = """\
 SELECT pg_current_snapshot()::text || '@' || coalesce(pg_relation_filenode({oid}), 0) AS mark"""
@@ -77,43 +69,8 @@ def count_query(table: TableName, where: str | None) -> str:
     return sql.fill(_COUNT, relation=sql.relation(table), where=sql.where_clause(where))
 
 
-def copy_statement(query: str) -> str:
-    """The statement that streams the query's rows as CSV: NULL is an empty field, empty text is `""`."""
-    return sql.fill(_COPY, query=query)
-
-
-def read_options(names: Sequence[str], block_size: int) -> pa_csv.ReadOptions:
-    """The options for a CSV without header whose columns have these names."""
-    return pa_csv.ReadOptions(column_names=list(names), block_size=block_size)
-
-
-def parse_options() -> pa_csv.ParseOptions:
-    """The options of the CSV that `copy_statement` makes.
-
-    The row of a table with one column whose value is NULL is an empty line, which counts.
-    """
-    return pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
-
-
-def convert_options(types: Mapping[str, ColumnType]) -> pa_csv.ConvertOptions:
-    """How fields become values; TIMESTAMP_TZ is read as UTC wall time, BINARY as its hexadecimal text."""
-    return pa_csv.ConvertOptions(
-        column_types={
-            name: pa.timestamp("us") if type_.kind is Kind.TIMESTAMP_TZ else type_.to_arrow()
-            for name, type_ in types.items()
-        },
-        null_values=[""],
-        true_values=["t"],
-        false_values=["f"],
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=False,
-        timestamp_parsers=[pa_csv.ISO8601],
-    )
-
-
 def location_mark(table: TableName) -> str:
-    """SQL for what `changed_since` compares with, `snapshot` and `filenode`: run it in the extracted
-    snapshot."""
+    """SQL for `mark`, which `changed_since` compares with; run it in the snapshot that is extracted."""
     return sql.fill(_LOCATION_MARK, oid=_oid(table))
 
 

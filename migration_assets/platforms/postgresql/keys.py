@@ -49,6 +49,7 @@ _FILL = 0.8
 """Ranges made by a sample aim at this share of `max_rows`, so that few of them have to be split."""
 
 _MOST_ROUNDS = 40
+_KEY_PRESENT = "key is not null"
 _SAMPLED_KINDS = ("table", "partitioned table", "materialized view")
 _INTEGER_TYPES = ("smallint", "integer", "bigint")
 
@@ -267,7 +268,7 @@ def _assemble(
         if len(partitions) == 1:
             # NULLs apart from the one range that is left, which then has to exclude them.
             present = " AND ".join(f"{sql.quote(column.name)} IS NOT NULL" for column in key.nullable)
-            partitions = [replace(partitions[0], predicate=present, description="key is not null")]
+            partitions = [replace(partitions[0], predicate=present, description=_KEY_PRESENT)]
         if max_rows is not None and absent > max_rows:
             notes.append(f"{absent} rows have no key: more than max_rows, and nothing to divide them by")
         partitions.append(Partition(key.absent, key.absent_description, rows=absent))
@@ -477,9 +478,7 @@ def _limit_rows(
     for part in current:
         if part.rows > max_rows:
             reason = "one key value" if part.one_key else "its keys could not be divided further"
-            notes.append(
-                f"{key.describe_range(part.low, part.high)} has {part.rows} rows, more than max_rows: {reason}"
-            )
+            notes.append(f"{part.rows} rows, more than max_rows, in {_described(key, part)}: {reason}")
     return _without_empty(current), absent
 
 
@@ -572,6 +571,12 @@ def _split_first_key(run: QueryRunner, key: _Key, where: str | None, part: _Rang
         return [replace(part, one_key=True)]
     bound = tuple(json.loads(str(found[0]["bound"])))
     return [_Range(part.low, bound, one_key=True), _Range(bound, part.high)]
+
+
+def _described(key: _Key, part: _Range) -> str:
+    if key.nullable and part.low is None and part.high is None:
+        return _KEY_PRESENT
+    return key.describe_range(part.low, part.high)
 
 
 def _without_empty(ranges: Sequence[_Range]) -> list[_Range]:

@@ -11,17 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from dagster import ConfigurableResource, InitResourceContext
-from dagster_snowflake import SnowflakeResource
-from pydantic import PrivateAttr
 from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
 from migration_assets.platforms.snowflake import Snowflake
 from migration_assets.resources.snowflake_sessions import (
     ResultRow,
+    SnowflakeClient,
     SnowflakeSessionError,
-    SnowflakeSessions,
 )
 from migration_assets.resources.stages.base import Stage, StageError
 
@@ -29,23 +26,18 @@ _UPLOADED = "UPLOADED"
 _DOWNLOADED = "DOWNLOADED"
 
 
-class SnowflakeInternalStage(ConfigurableResource, Stage):  # type: ignore[type-arg]
+class SnowflakeInternalStage(SnowflakeClient, Stage):
     """A folder of a named internal stage. The stage itself must exist.
 
     Attributes:
-        snowflake: the connection.
         stage: the stage's name, `DATABASE.SCHEMA.STAGE`; double quotes keep the case of a part.
         prefix: the folder of the stage that is the root; empty is all of it.
         parallel: threads that PUT uploads a large file with, 1 to 99.
-        statement_timeout_seconds: the longest that one PUT or GET may take.
     """
 
-    snowflake: SnowflakeResource
     stage: str
     prefix: str = ""
     parallel: int = 4
-    statement_timeout_seconds: int = 3600
-    _sessions: SnowflakeSessions | None = PrivateAttr(default=None)
 
     @property
     def uri(self) -> str:
@@ -55,10 +47,6 @@ class SnowflakeInternalStage(ConfigurableResource, Stage):  # type: ignore[type-
     def location(self) -> str:
         """The root as Snowflake writes it, without a slash at the end: `@"DB"."SCHEMA"."STAGE"/folder`."""
         return "/".join(filter(None, (f"@{stage_name(self.stage)}", self.prefix.strip("/"))))
-
-    def teardown_after_execution(self, context: InitResourceContext) -> None:
-        if self._sessions is not None:
-            self._sessions.close()
 
     @contextmanager
     def open_output(self, path: str) -> Iterator[BinaryIO]:
@@ -114,10 +102,8 @@ class SnowflakeInternalStage(ConfigurableResource, Stage):  # type: ignore[type-
         return _sql(exp.Literal.string(joined + "/" * folder))
 
     def _run(self, verb: str, path: str, statement: str) -> list[ResultRow]:
-        if self._sessions is None:
-            self._sessions = SnowflakeSessions(self.snowflake, self.statement_timeout_seconds)
         try:
-            return self._sessions.run(statement, operation=verb.lower(), path=path)
+            return self.sessions.run(statement, operation=verb.lower(), path=path)
         except SnowflakeSessionError as error:
             raise StageError(f"stage {self.uri}: {verb} of {path} failed: {error}") from error
 

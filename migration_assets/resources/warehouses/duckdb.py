@@ -40,7 +40,7 @@ from migration_assets.resources.warehouses.base import (
 
 HISTORY_SCHEMA = "_migration"
 HISTORY = "loaded_files"
-ROWS_PER_BATCH = 64 * 1024
+ROWS_PER_BATCH = 16 * 1024
 """Rows that are read at a time from a file of an object store."""
 
 _CREATE_HISTORY = (
@@ -109,7 +109,7 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
     directory: str
     database_prefix: str = ""
     lock_timeout_seconds: float = 60
-    memory_limit: str = "256MB"
+    memory_limit: str = "192MB"
     threads: int = 2
 
     @property
@@ -473,7 +473,9 @@ def _read_batches(stream: pa.NativeFile, columns: Sequence[str]) -> pa.RecordBat
 
     def batches() -> Iterator[pa.RecordBatch]:
         for group in range(file.num_row_groups):
-            for batch in file.iter_batches(ROWS_PER_BATCH, row_groups=[group], columns=list(columns)):
+            for batch in file.iter_batches(
+                ROWS_PER_BATCH, row_groups=[group], columns=list(columns), use_threads=False
+            ):
                 yield batch.select(list(columns))
 
     return pa.RecordBatchReader.from_batches(schema, batches())

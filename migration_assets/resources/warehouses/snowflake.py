@@ -11,9 +11,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from dagster import ConfigurableResource, InitResourceContext
-from dagster_snowflake import SnowflakeResource
-from pydantic import PrivateAttr
 from sqlglot import exp
 
 from migration_assets.platforms.base import Row, TableName, TargetColumn, TargetPlatform
@@ -21,8 +18,8 @@ from migration_assets.platforms.snowflake import Snowflake
 from migration_assets.platforms.types import Kind
 from migration_assets.resources.snowflake_sessions import (
     ResultRow,
+    SnowflakeClient,
     SnowflakeSessionError,
-    SnowflakeSessions,
 )
 from migration_assets.resources.stages.base import Stage, StagedFile
 from migration_assets.resources.stages.filesystem import FileSystemStage
@@ -55,27 +52,18 @@ _LOADED = "LOADED"
 _LOAD_SKIPPED = "LOAD_SKIPPED"
 
 
-class SnowflakeWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg]
+class SnowflakeWarehouse(SnowflakeClient, Warehouse):
     """Targets in Snowflake.
 
     Attributes:
-        snowflake: the connection, with the warehouse and role that load. Its own session parameters are kept.
         database_prefix: put before every target database, so that deployments don't meet.
-        statement_timeout_seconds: the longest that one statement may take.
     """
 
-    snowflake: SnowflakeResource
     database_prefix: str = ""
-    statement_timeout_seconds: int = 7200
-    _sessions: SnowflakeSessions | None = PrivateAttr(default=None)
 
     @property
     def platform(self) -> TargetPlatform:
         return Snowflake()
-
-    def teardown_after_execution(self, context: InitResourceContext) -> None:
-        if self._sessions is not None:
-            self._sessions.close()
 
     def require_stage(self, stage: Stage) -> None:
         _location(stage)
@@ -177,12 +165,11 @@ class SnowflakeWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-
                 exp.column("TABLE_TYPE").eq("BASE TABLE"),
                 exp.StartsWith(this=exp.column("TABLE_NAME"), expression=exp.Literal.string(prefix)),
             )
-            .order_by("TABLE_NAME")
         )
         rows: list[ResultRow] = []
         with _explained(f"can't list the tables of {database}.{schema}"), _ignoring_missing():
             rows = self._run(statement.sql(Snowflake.dialect), "list_tables", place)
-        return [TableName(database, schema, row["TABLE_NAME"]) for row in rows]
+        return [TableName(database, schema, name) for name in sorted(row["TABLE_NAME"] for row in rows)]
 
     def query(self, statement: exp.Expression, database: str) -> list[Row]:
         if not isinstance(statement, exp.Query):
@@ -190,16 +177,11 @@ class SnowflakeWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-
         # With every name quoted the result's columns are called what the statement calls them.
         text = statement.sql(Snowflake.dialect, identify=True)
         with _explained(f"can't query {database}"):
-            rows = self._sessions_of_thread().run(text, operation="query", database=database)
+            rows = self.sessions.run(text, operation="query", database=database)
         return [{name: plain_value(value) for name, value in row.items()} for row in rows]
 
-    def _sessions_of_thread(self) -> SnowflakeSessions:
-        if self._sessions is None:
-            self._sessions = SnowflakeSessions(self.snowflake, self.statement_timeout_seconds)
-        return self._sessions
-
     def _run(self, statement: str, operation: str, table: TableName, **tag: str) -> list[ResultRow]:
-        return self._sessions_of_thread().run(statement, operation=operation, table=str(table), **tag)
+        return self.sessions.run(statement, operation=operation, table=str(table), **tag)
 
     @contextmanager
     def _transaction(self, table: TableName) -> Iterator[None]:

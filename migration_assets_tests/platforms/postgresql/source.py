@@ -11,23 +11,19 @@ from typing import Any
 import psycopg2.extensions
 import psycopg2.extras
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 
 from migration_assets.platforms.base import ColumnMapping, Partition, Row, SourceTable, TableName
 from migration_assets.platforms.postgresql import (
     SESSION_SETTINGS,
     PostgreSQL,
-    convert_options,
-    copy_statement,
     extraction_query,
-    parse_options,
-    read_options,
 )
 from migration_assets.platforms.types import ColumnType
+from migration_assets.resources.sources.base import ReadColumn
+from migration_assets.resources.sources.csv_blocks import parse_csv_block
 from migration_assets_tests.servers import PostgreSQLDatabase
 
 PLATFORM = PostgreSQL()
-BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -82,19 +78,16 @@ class Source:
         predicate: str | None = None,
         where: str | None = None,
     ) -> pa.Table:
-        """The rows as Arrow; pyarrow.ArrowInvalid when a value doesn't read as its type."""
+        """The rows as Arrow; BadValueError when a value doesn't read as its type."""
         mappings = self.mappings(table, overrides)
-        columns = [(name, mapping.expression) for name, mapping in mappings.items()]
+        query = extraction_query(
+            table.name, [(name, mapping.expression) for name, mapping in mappings.items()], predicate, where
+        )
         data = io.BytesIO()
         with self.connection.cursor() as cursor:
-            cursor.copy_expert(copy_statement(extraction_query(table.name, columns, predicate, where)), data)
-        data.seek(0)
-        read = pa_csv.read_csv(
-            data,
-            read_options=read_options(list(mappings), BLOCK_BYTES),
-            parse_options=parse_options(),
-            convert_options=convert_options({name: mapping.type for name, mapping in mappings.items()}),
-        )
+            cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT csv)", data)
+        columns = [ReadColumn(name, mapping.type, table.column(name)) for name, mapping in mappings.items()]
+        read = parse_csv_block(data.getvalue(), columns, check_utf8=True)
         read.validate(full=True)
         return read
 

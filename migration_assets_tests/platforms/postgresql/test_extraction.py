@@ -54,22 +54,22 @@ def test_filter_and_predicate_are_both_kept_in_parentheses(source: Source) -> No
     ],
 )
 def test_changes_since_a_snapshot_are_seen(
-    source: Source, postgresql_database: PostgreSQLDatabase, statement: str, changed: bool
+    source: Source, database: PostgreSQLDatabase, statement: str, changed: bool
 ) -> None:
     source.execute("CREATE TABLE t (id int); CREATE TABLE other (id int)")
     source.execute("INSERT INTO t SELECT generate_series(1, 10)")
     mark = source.value(location_mark(source.name("t")))
-    with postgresql_database.connect() as connection, connection.cursor() as cursor:
+    with database.connect() as connection, connection.cursor() as cursor:
         cursor.execute(statement)
     query = changed_since(source.name("t"), mark)
     assert source.value(query) is changed
 
 
 def test_a_subtransaction_that_was_running_at_the_snapshot_counts_as_a_change(
-    source: Source, postgresql_database: PostgreSQLDatabase
+    source: Source, database: PostgreSQLDatabase
 ) -> None:
     source.execute("CREATE TABLE t (id int); CREATE TABLE other (id int)")
-    with postgresql_database.connect() as connection, connection.cursor() as cursor:
+    with database.connect() as connection, connection.cursor() as cursor:
         cursor.execute("BEGIN; INSERT INTO other VALUES (1); SAVEPOINT s; INSERT INTO t VALUES (1)")
         # A later transaction that is finished raises the snapshot's upper end above the subtransaction.
         source.execute("INSERT INTO other VALUES (2)")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg2.errors import FeatureNotSupported
 from psycopg2.extras import execute_values
 
 from migration_assets.platforms.base import Partitioning, PlatformError
@@ -50,7 +51,7 @@ _TYPES = """
 CREATE TYPE mood AS ENUM ('sad', 'it''s ok', 'happy');
 CREATE DOMAIN label AS varchar(3);
 """
-# Equal regardless of case: needs ICU. Without it the domain is plain text.
+# Equal regardless of case: needs a server with ICU. Without it the domain is plain text.
 _FOLDED = "CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
 
 
@@ -77,9 +78,9 @@ def _check(source: Source, plan: Partitioning, table: str, rows: int, where: str
 @pytest.fixture
 def typed(source: Source) -> Source:
     source.execute(_TYPES)
-    if source.value("SELECT count(*) FROM pg_collation WHERE collprovider = 'i'"):
+    try:
         source.execute(f"{_FOLDED}; CREATE DOMAIN folded AS text COLLATE nocase")
-    else:
+    except FeatureNotSupported:
         source.execute("CREATE DOMAIN folded AS text")
     return source
 
@@ -260,9 +261,7 @@ def test_a_key_that_has_no_order_or_does_not_exist_is_refused(source: Source) ->
         PLATFORM.partition_by_key(source.run, table, ["Customer"], None, 2)
 
 
-def test_a_type_whose_operators_are_hidden_is_refused_or_divided_rightly(source: Source) -> None:
-    # Compared by text's operators when the enum's own are not found: they are always found for an enum, so the
-    # hidden type is one with an operator class of its own.
+def test_types_of_a_schema_off_the_search_path_are_divided_too(source: Source) -> None:
     source.execute(
         "CREATE SCHEMA app; CREATE DOMAIN app.code AS text; CREATE TYPE app.mood AS ENUM ('b', 'a');"
         "CREATE TABLE t (c app.code, m app.mood);"
@@ -275,7 +274,10 @@ def test_a_type_whose_operators_are_hidden_is_refused_or_divided_rightly(source:
 
 @pytest.mark.postgres_contrib
 def test_citext_is_divided_where_its_operators_are_found_and_refused_where_not(source: Source) -> None:
-    words = "SELECT chr(65 + i % 26) || i FROM generate_series(1, 500) i UNION ALL SELECT lower(chr(65 + i)) FROM generate_series(0, 25) i"
+    words = (
+        "SELECT chr(65 + i % 26) || i FROM generate_series(1, 500) i "
+        "UNION ALL SELECT lower(chr(65 + i)) FROM generate_series(0, 25) i"
+    )
     source.execute(f"CREATE EXTENSION citext; CREATE TABLE t (c citext); INSERT INTO t {words}")
     _check(source, PLATFORM.partition_by_key(source.run, source.table("t"), ["c"], None, 30, 20), "t", 526)
     source.execute("CREATE SCHEMA app; ALTER EXTENSION citext SET SCHEMA app")
@@ -322,7 +324,7 @@ def test_many_random_tables_keep_the_limit(source: Source) -> None:
         lambda chance: chance.randrange(10**9),
     ]
     for seed in range(6):
-        chance = random.Random(seed)
+        chance = random.Random(seed)  # noqa: S311
         values = [shapes[seed % 3](chance) for _ in range(3000)]
         source.execute("DROP TABLE IF EXISTS t; CREATE TABLE t (a int)")
         with source.connection.cursor() as cursor:

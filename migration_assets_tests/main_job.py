@@ -1,0 +1,92 @@
+"""Runs the main job in this process or in one of its own, and reads what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from migration_assets.cli.session import migrate_workflow, workflow_errors, workflow_status
+from migration_assets.workflow import load_workflow
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+TARGET_DATABASE = "TARGET"
+TARGET_SCHEMA = "PUBLIC"
+
+
+def write_workflow(
+    folder: Path, database: str, tables: list[Mapping[str, Any]], name: str = "moved", **keys: object
+) -> Path:
+    """A workflow file; each table needs no more than its source's `tableName`."""
+    document = {
+        "name": name,
+        "sourcePlatform": "postgresql",
+        "defaultTableConfiguration": {
+            "source": {"databaseName": database, "schemaName": "public"},
+            "target": {"databaseName": TARGET_DATABASE, "schemaName": TARGET_SCHEMA},
+        },
+        **keys,
+        "tables": [{"target": {"tableName": table["source"]["tableName"]}, **table} for table in tables],
+    }
+    file = folder / f"{name}.json"
+    file.write_text(json.dumps(document))
+    return file
+
+
+def table(name: str, **keys: object) -> dict[str, Any]:
+    """One table of a workflow."""
+    return {"source": {"tableName": name}, **keys}
+
+
+def migrate(file: Path, **options: bool) -> tuple[bool, dict[str, dict[str, Any]]]:
+    """Runs a workflow in this process.
+
+    Returns:
+        Whether it succeeded, and the state of its tables by name.
+    """
+    workflow = load_workflow(file)
+    succeeded = migrate_workflow(workflow, file, None, **{"fresh": False, "metrics": True, **options})
+    return succeeded, status(workflow.name)
+
+
+def status(workflow: str) -> dict[str, dict[str, Any]]:
+    """The state of a workflow's tables by name."""
+    tables: Any = workflow_status(workflow)["workflows"][0]["tables"]
+    return {row["table"]: row for row in tables}
+
+
+def errors(workflow: str) -> list[dict[str, Any]]:
+    """The errors of a workflow."""
+    return workflow_errors(workflow)
+
+
+def verdicts(row: Mapping[str, Any]) -> dict[str, str]:
+    """The verdicts of a table's checks."""
+    return {check["name"]: check["verdict"] for check in row["checks"]}
+
+
+def start_migrate(file: Path, environment: Mapping[str, str], *arguments: str) -> subprocess.Popen[str]:
+    """Starts `migrate run` in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "migration_assets.cli", "run", str(file), *arguments],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def target_rows(query: str) -> list[tuple[Any, ...]]:
+    """Queries the target database."""
+    path = Path(os.environ["MIGRATION_HOME"]) / "warehouse" / f"{TARGET_DATABASE}.duckdb"
+    with duckdb.connect(str(path), read_only=True) as connection:
+        connection.execute(f'USE "{TARGET_SCHEMA}"')
+        return connection.execute(query).fetchall()

@@ -1,0 +1,598 @@
+"""The statements of the Snowflake warehouse, and how it reads the answers (see `snowflake_double`).
+
+Every statement is parsed in sqlglot's Snowflake dialect as it is sent. REMOVE is not in sqlglot's grammar: it
+passes as an unparsed command.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from dagster import ConfigurableResource
+from sqlglot import exp
+
+from migration_assets.platforms import types
+from migration_assets.platforms.base import TableName, TargetColumn
+from migration_assets.platforms.snowflake import Snowflake
+from migration_assets.platforms.types import ColumnType
+from migration_assets.resources.stages.base import StagedFile
+from migration_assets.resources.stages.filesystem import FileSystemStage
+from migration_assets.resources.stages.snowflake import SnowflakeInternalStage
+from migration_assets.resources.warehouses.base import (
+    FileLoad,
+    LoadColumn,
+    PublishMark,
+    TargetTable,
+    WarehouseError,
+)
+from migration_assets.resources.warehouses.snowflake import REPLACED, SnowflakeWarehouse
+from migration_assets_tests.resources.snowflake_double import (
+    DOES_NOT_EXIST,
+    PASSWORD,
+    SnowflakeDouble,
+    account,
+    failure,
+    snowflake_double,
+)
+
+__all__ = ["snowflake_double"]
+
+TARGET = TableName("SALES", "PUBLIC", "ORDERS")
+LOAD = TARGET.renamed("ORDERS__2")
+MARK = PublishMark("sales", "orders", 2)
+OLD_MARK = PublishMark("sales", "orders", 1)
+STAGE = FileSystemStage(url="s3://bucket/root", external_stage='ops."Landing".files')
+MARK_2 = '[migration-assets {"generation": 2, "table": "orders", "workflow": "sales"}]'
+
+FORMAT = (
+    "FILE_FORMAT=(TYPE=PARQUET USE_LOGICAL_TYPE=TRUE USE_VECTORIZED_SCANNER=TRUE BINARY_AS_TEXT=FALSE) "
+    "ON_ERROR=ABORT_STATEMENT"
+)
+
+
+def columns(**kinds: ColumnType) -> list[LoadColumn]:
+    return [LoadColumn(name, kind, Snowflake().ddl_type(kind)) for name, kind in kinds.items()]
+
+
+COLUMNS = columns(ID=types.integer(64), Amount=types.decimal(10, 2))
+
+
+def files(*paths: str) -> list[StagedFile]:
+    return [StagedFile(path=path, rows=7, bytes=1) for path in paths]
+
+
+@pytest.fixture
+def warehouse(snowflake_double: SnowflakeDouble) -> SnowflakeWarehouse:
+    snowflake_double.answer("SCHEMATA", [{"SCHEMA_NAME": "PUBLIC"}])
+    return SnowflakeWarehouse(snowflake=account(), database_prefix="dev_")
+
+
+def there_is(
+    double: SnowflakeDouble,
+    table: TableName,
+    comment: str | None = None,
+    kind: str = "BASE TABLE",
+    described: Sequence[tuple[str, str]] = (("ID", "NUMBER(19,0)"), ("Amount", "NUMBER(10,2)")),
+    *,
+    transient: bool = False,
+    required: Sequence[str] = (),
+    defaults: Sequence[str] = (),
+) -> None:
+    """The catalogue's answers for one table."""
+    entry = {"TABLE_TYPE": kind, "IS_TRANSIENT": "YES" if transient else "NO", "COMMENT": comment}
+    double.answer(f"TABLE_NAME = '{table.table}'", [entry])
+    double.answer(
+        f'DESCRIBE (TABLE|VIEW) "SALES"."PUBLIC"."{table.table}"',
+        [
+            {
+                "name": name,
+                "type": ddl_type,
+                "kind": "COLUMN",
+                "null?": "N" if name in required else "Y",
+                "default": "1" if name in defaults else None,
+            }
+            for name, ddl_type in described
+        ],
+    )
+
+
+def there_is_no(double: SnowflakeDouble, table: TableName) -> None:
+    double.answer(f"TABLE_NAME = '{table.table}'", [])
+
+
+def loaded(path: str, rows: int) -> dict[str, Any]:
+    return {
+        "file": f"s3://bucket/root/{path}",
+        "status": "LOADED",
+        "rows_parsed": rows,
+        "rows_loaded": rows,
+        "error_limit": 1,
+        "errors_seen": 0,
+        "first_error": None,
+        "first_error_line": None,
+        "first_error_character": None,
+        "first_error_column_name": None,
+    }
+
+
+def skipped(path: str) -> dict[str, Any]:
+    return loaded(path, 0) | {"status": "LOAD_SKIPPED", "first_error": "File was loaded before."}
+
+
+def changes(double: SnowflakeDouble) -> list[str]:
+    """The statements that aren't questions to the catalogue."""
+    questions = ("SELECT", "DESCRIBE")
+    return [statement for statement in double.take_statements() if not statement.startswith(questions)]
+
+
+def test_a_session_is_in_utc_and_ends_by_itself(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    warehouse.drop_table(LOAD)
+    warehouse.drop_table(TARGET)
+
+    (connection,) = snowflake_double.connections
+    assert connection == {
+        "account": "acme-test",
+        "user": "LOADER",
+        "password": PASSWORD,
+        "warehouse": "LOADING",
+        "autocommit": True,
+        "login_timeout": 60,
+        "network_timeout": 7200,
+        "application": "DagsterLabs_Dagster",
+        "session_parameters": {
+            "STATEMENT_TIMEOUT_IN_SECONDS": 7200,
+            "ABORT_DETACHED_QUERY": True,
+            "TIMEZONE": "UTC",
+        },
+    }
+
+
+def test_what_the_user_set_for_the_session_is_kept(snowflake_double: SnowflakeDouble) -> None:
+    connection = account().model_dump(by_alias=True) | {
+        "network_timeout": 30,
+        "additional_snowflake_connection_args": {
+            "session_parameters": {"USE_CACHED_RESULT": False, "TIMEZONE": "America/Los_Angeles"},
+            "host": "localhost",
+        },
+    }
+    warehouse = SnowflakeWarehouse(snowflake=type(account())(**connection))
+
+    warehouse.drop_table(LOAD)
+
+    (arguments,) = snowflake_double.connections
+    assert arguments["network_timeout"] == 30
+    assert arguments["host"] == "localhost"
+    assert arguments["session_parameters"]["USE_CACHED_RESULT"] is False
+    assert arguments["session_parameters"]["TIMEZONE"] == "UTC"
+
+
+def test_every_thread_has_one_session(warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble) -> None:
+    def work() -> None:
+        for _ in range(3):
+            warehouse.drop_table(LOAD)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(snowflake_double.connections) == 4
+    assert len(snowflake_double.statements) == 12
+
+
+def test_a_query_tag_names_operation_and_table(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is_no(snowflake_double, LOAD)
+    there_is_no(snowflake_double, TARGET)
+
+    warehouse.create_load_table(LOAD, COLUMNS, TARGET, MARK)
+
+    assert json.loads(snowflake_double.query_tags[-1]) == {
+        "application": "migration-assets",
+        "operation": "create_load_table",
+        "table": "SALES.PUBLIC.ORDERS__2",
+        "workflow": "sales",
+    }
+
+
+def test_the_prefix_of_databases_is_folded(warehouse: SnowflakeWarehouse) -> None:
+    assert warehouse.target_name("SALES", "PUBLIC", "T") == TableName("DEV_SALES", "PUBLIC", "T")
+
+
+def test_a_table_is_described_by_the_catalogue(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is(snowflake_double, TARGET, MARK.append_to("mine"), required=["ID"], defaults=["Amount"])
+    snowflake_double.answer("COUNT", [{"rows": 12}])
+
+    assert warehouse.describe(TARGET) == TargetTable(
+        columns=(
+            TargetColumn("ID", "NUMBER(19,0)", nullable=False),
+            TargetColumn("Amount", "NUMBER(10,2)", has_default=True),
+        ),
+        rows=12,
+        mark=MARK,
+    )
+    assert snowflake_double.take_statements() == [
+        'SELECT TABLE_TYPE, IS_TRANSIENT, COMMENT FROM "SALES".INFORMATION_SCHEMA.TABLES '
+        "WHERE TABLE_SCHEMA = 'PUBLIC' AND TABLE_NAME = 'ORDERS'",
+        'DESCRIBE TABLE "SALES"."PUBLIC"."ORDERS"',
+        'SELECT COUNT(*) AS "rows" FROM "SALES"."PUBLIC"."ORDERS"',
+    ]
+
+
+def test_a_table_in_a_database_that_is_not_there_is_none(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    snowflake_double.answer("", DOES_NOT_EXIST)
+
+    assert warehouse.describe(TARGET) is None
+    assert warehouse.loaded_files(LOAD) == {}
+    assert warehouse.list_tables("SALES", "PUBLIC", "O") == []
+    warehouse.drop_table(LOAD)
+
+
+def test_a_new_table_is_made_with_its_mark_in_one_statement(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is_no(snowflake_double, LOAD)
+    there_is_no(snowflake_double, TARGET)
+    every_type = [
+        LoadColumn('a "b"', types.TEXT, "VARCHAR", nullable=False),
+        *columns(
+            c=types.floating(64),
+            d=types.BINARY,
+            e=types.temporal(types.Kind.TIMESTAMP_TZ),
+            f=types.JSON,
+        ),
+    ]
+
+    warehouse.create_load_table(LOAD, every_type, TARGET, MARK)
+
+    assert changes(snowflake_double) == [
+        'CREATE TABLE IF NOT EXISTS "SALES"."PUBLIC"."ORDERS__2" ("a ""b""" VARCHAR NOT NULL, "c" FLOAT, '
+        f'"d" BINARY(67108864), "e" TIMESTAMP_LTZ(6), "f" VARIANT) COMMENT=\'{MARK_2}\''
+    ]
+
+
+def test_database_and_schema_are_made_only_where_they_are_missing(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is_no(snowflake_double, LOAD)
+    there_is_no(snowflake_double, TARGET)
+    snowflake_double.answer("SCHEMATA", DOES_NOT_EXIST)
+    warehouse.create_load_table(LOAD, COLUMNS, TARGET, MARK)
+    assert changes(snowflake_double)[:2] == [
+        'CREATE DATABASE IF NOT EXISTS "SALES"',
+        'CREATE SCHEMA IF NOT EXISTS "SALES"."PUBLIC"',
+    ]
+
+    snowflake_double.answer("SCHEMATA", [])
+    warehouse.create_load_table(LOAD, COLUMNS, TARGET, MARK)
+    assert changes(snowflake_double)[0] == 'CREATE SCHEMA IF NOT EXISTS "SALES"."PUBLIC"'
+
+
+@pytest.mark.parametrize(("transient", "kind"), [(False, "TABLE"), (True, "TRANSIENT TABLE")])
+def test_a_load_table_is_like_the_target_that_it_will_replace(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble, *, transient: bool, kind: str
+) -> None:
+    there_is_no(snowflake_double, LOAD)
+    there_is(snowflake_double, TARGET, OLD_MARK.append_to("it's mine"), transient=transient)
+
+    warehouse.create_load_table(LOAD, COLUMNS, TARGET, MARK)
+
+    assert changes(snowflake_double) == [
+        f'CREATE {kind} "SALES"."PUBLIC"."ORDERS__2" LIKE "SALES"."PUBLIC"."ORDERS" COPY GRANTS',
+        f'ALTER TABLE "SALES"."PUBLIC"."ORDERS__2" SET COMMENT = \'it\\\'s mine\\n{MARK_2}\'',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("comment", "rows", "statements"),
+    [
+        (MARK.append_to(None), 5, []),
+        (OLD_MARK.append_to(None), 5, ["DROP", "CREATE"]),
+        (None, 0, ["DROP", "CREATE"]),
+        (f"{MARK.append_to(None)}\n{REPLACED}", 5, ["DROP", "CREATE"]),
+    ],
+    ids=["same generation", "other generation", "made LIKE the target, not yet marked", "swapped away"],
+)
+def test_a_load_table_that_is_there_is_kept_or_made_anew(
+    warehouse: SnowflakeWarehouse,
+    snowflake_double: SnowflakeDouble,
+    comment: str | None,
+    rows: int,
+    statements: list[str],
+) -> None:
+    there_is(snowflake_double, LOAD, comment)
+    there_is_no(snowflake_double, TARGET)
+    snowflake_double.answer("COUNT", [{"rows": rows}])
+
+    warehouse.create_load_table(LOAD, COLUMNS, TARGET, MARK)
+
+    assert [statement.split()[0] for statement in changes(snowflake_double)] == statements
+
+
+def test_a_user_s_table_is_never_taken_for_a_load_table(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is(snowflake_double, LOAD, "my table")
+    snowflake_double.answer("COUNT", [{"rows": 1}])
+
+    with pytest.raises(WarehouseError, match="not made by this program"):
+        warehouse.create_load_table(LOAD, COLUMNS, TARGET, MARK)
+
+    assert changes(snowflake_double) == []
+
+
+@pytest.mark.parametrize("kind", ["VIEW", "MATERIALIZED VIEW", "EXTERNAL TABLE"])
+def test_what_is_no_table_is_never_replaced(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble, kind: str
+) -> None:
+    there_is_no(snowflake_double, LOAD)
+    there_is(snowflake_double, TARGET, kind=kind)
+
+    with pytest.raises(WarehouseError, match="is a view"):
+        warehouse.create_load_table(LOAD, COLUMNS, TARGET, MARK)
+
+    assert changes(snowflake_double) == []
+
+
+def test_a_target_that_the_plan_can_t_fill_is_refused(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is_no(snowflake_double, LOAD)
+    there_is(
+        snowflake_double,
+        TARGET,
+        described=[("ID", "NUMBER(19,0)"), ("Amount", "FLOAT"), ("must", "DATE")],
+        required=["must"],
+    )
+
+    with pytest.raises(WarehouseError, match="needs a value in must"):
+        warehouse.create_load_table(LOAD, COLUMNS, TARGET, MARK)
+
+
+def test_files_are_copied_by_name_in_one_transaction(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is(snowflake_double, LOAD)
+    snowflake_double.answer("COPY INTO", [loaded("p/1/it's.parquet", 3), loaded("p/2/b.parquet", 0)])
+
+    loads = warehouse.copy_into(LOAD, COLUMNS, files("p/1/it's.parquet", "p/2/b.parquet"), STAGE)
+
+    assert loads == [FileLoad("p/1/it's.parquet", 3), FileLoad("p/2/b.parquet", 0)]
+    assert changes(snowflake_double) == [
+        "BEGIN TRANSACTION",
+        'COPY INTO "SALES"."PUBLIC"."ORDERS__2" FROM \'@"OPS"."Landing"."FILES"/\' '
+        f"FILES=('p/1/it\\'s.parquet', 'p/2/b.parquet') {FORMAT} MATCH_BY_COLUMN_NAME=CASE_SENSITIVE",
+        "COMMIT",
+    ]
+
+
+def test_json_is_parsed_while_it_is_copied(warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble) -> None:
+    there_is(
+        snowflake_double,
+        LOAD,
+        described=[("a", "NUMBER(12,3)"), ("j", "VARIANT"), ("o", "OBJECT"), ("t", "VARCHAR(16777216)")],
+    )
+    snowflake_double.answer("COPY INTO", [loaded("1.parquet", 3)])
+    staged = columns(a=types.decimal(10, 2), j=types.JSON, o=types.JSON, t=types.JSON)
+
+    warehouse.copy_into(LOAD, staged, files("1.parquet"), STAGE)
+
+    assert changes(snowflake_double)[1] == (
+        'COPY INTO "SALES"."PUBLIC"."ORDERS__2" ("a", "j", "o", "t") FROM '
+        '(SELECT $1:"a"::NUMBER(12,3), PARSE_JSON($1:"j"::VARCHAR), PARSE_JSON($1:"o"::VARCHAR)::OBJECT, '
+        '$1:"t"::VARCHAR(16777216) FROM \'@"OPS"."Landing"."FILES"/\') '
+        f"FILES=('1.parquet') {FORMAT}"
+    )
+
+
+def test_a_statement_names_a_thousand_files_at_most(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is(snowflake_double, LOAD)
+    paths = [f"{number}.parquet" for number in range(2001)]
+    snowflake_double.answer(
+        "COPY INTO",
+        lambda statement: [loaded(path, 1) for path in paths if f"'{path}'" in statement],
+    )
+
+    loads = warehouse.copy_into(LOAD, COLUMNS, files(*paths), STAGE)
+
+    copies = [statement for statement in changes(snowflake_double) if statement.startswith("COPY")]
+    assert [copy.count(".parquet'") for copy in copies] == [1000, 1000, 1]
+    assert sum(entry.rows for entry in loads) == 2001
+
+
+HISTORY = (
+    'SELECT FILE_NAME, ROW_COUNT FROM TABLE("SALES".INFORMATION_SCHEMA.COPY_HISTORY('
+    'TABLE_NAME => \'"SALES"."PUBLIC"."ORDERS__2"\', '
+    "START_TIME => DATEADD(DAY, -14, CURRENT_TIMESTAMP()))) WHERE UPPER(STATUS) = 'LOADED'"
+)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [skipped("p/1.parquet"), loaded("p/2.parquet", 5)],
+        [loaded("p/2.parquet", 5)],
+    ],
+    ids=["reported as skipped", "not reported"],
+)
+def test_files_of_an_earlier_attempt_are_counted_by_the_load_history(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble, answer: list[dict[str, Any]]
+) -> None:
+    there_is(snowflake_double, LOAD)
+    snowflake_double.answer("COPY INTO", answer)
+    snowflake_double.answer("COPY_HISTORY", [{"FILE_NAME": "p/1.parquet", "ROW_COUNT": 4}])
+
+    loads = warehouse.copy_into(LOAD, COLUMNS, files("p/1.parquet", "p/2.parquet"), STAGE)
+
+    assert loads == [FileLoad("p/1.parquet", 4), FileLoad("p/2.parquet", 5)]
+    assert snowflake_double.take_statements()[-1] == HISTORY
+
+
+def test_a_repeat_that_finds_everything_loaded_reports_the_same(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is(snowflake_double, LOAD)
+    snowflake_double.answer("COPY INTO", [{"status": "Copy executed with 0 files processed."}])
+    snowflake_double.answer("COPY_HISTORY", [{"FILE_NAME": "prefix/p/1.parquet", "ROW_COUNT": 4}])
+
+    assert warehouse.copy_into(LOAD, COLUMNS, files("p/1.parquet"), STAGE) == [FileLoad("p/1.parquet", 4)]
+
+
+def test_a_file_that_nobody_knows_of_is_an_error(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is(snowflake_double, LOAD)
+    snowflake_double.answer("COPY INTO", [skipped("1.parquet")])
+
+    with pytest.raises(WarehouseError, match=r"1\.parquet.*load history"):
+        warehouse.copy_into(LOAD, COLUMNS, files("1.parquet"), STAGE)
+
+
+def test_a_file_that_was_loaded_in_part_undoes_the_load(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is(snowflake_double, LOAD)
+    partly = loaded("2.parquet", 3) | {
+        "status": "PARTIALLY_LOADED",
+        "first_error": "Numeric value 'x' is not recognized",
+        "first_error_line": 17,
+        "first_error_column_name": '"ORDERS__2"["ID":1]',
+    }
+    snowflake_double.answer("COPY INTO", [loaded("1.parquet", 3), partly])
+
+    with pytest.raises(WarehouseError) as caught:
+        warehouse.copy_into(LOAD, COLUMNS, files("1.parquet", "2.parquet"), STAGE)
+
+    for part in ("2.parquet", "PARTIALLY_LOADED", "'x' is not recognized", "row 17", '["ID":1]'):
+        assert part in str(caught.value)
+    assert changes(snowflake_double)[-1] == "ROLLBACK"
+
+
+def test_a_refused_copy_undoes_the_load(warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble) -> None:
+    there_is(snowflake_double, LOAD)
+    snowflake_double.answer("COPY INTO", failure("Remote file 'p/1.parquet' was not found"))
+
+    with pytest.raises(WarehouseError, match=r"p/1\.parquet.*01b2-query-id"):
+        warehouse.copy_into(LOAD, COLUMNS, files("p/1.parquet"), STAGE)
+
+    assert changes(snowflake_double)[-1] == "ROLLBACK"
+
+
+def test_a_target_that_is_missing_gets_the_load_table_by_a_new_name(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is(snowflake_double, LOAD, MARK.append_to(None))
+    there_is_no(snowflake_double, TARGET)
+
+    warehouse.publish(LOAD, TARGET)
+
+    assert changes(snowflake_double) == ['ALTER TABLE "SALES"."PUBLIC"."ORDERS__2" RENAME TO "SALES"."PUBLIC"."ORDERS"']
+
+
+SET_REPLACED = f'ALTER TABLE "SALES"."PUBLIC"."ORDERS" SET COMMENT = \'mine\\n{REPLACED}\''
+SWAP = 'ALTER TABLE "SALES"."PUBLIC"."ORDERS" SWAP WITH "SALES"."PUBLIC"."ORDERS__2"'
+DROP = 'DROP TABLE IF EXISTS "SALES"."PUBLIC"."ORDERS__2"'
+
+CRASHES = [
+    ("nothing was done", MARK.append_to("mine"), "mine", [SET_REPLACED, SWAP, DROP]),
+    ("the target was marked", MARK.append_to("mine"), f"mine\n{REPLACED}", [SWAP, DROP]),
+    ("the names were swapped", f"mine\n{REPLACED}", MARK.append_to("mine"), [DROP]),
+    ("all was done", None, MARK.append_to("mine"), []),
+]
+
+
+@pytest.mark.parametrize(
+    ("load_comment", "target_comment", "statements"),
+    [crash[1:] for crash in CRASHES],
+    ids=[crash[0] for crash in CRASHES],
+)
+def test_publishing_goes_on_where_it_was_broken_off(
+    warehouse: SnowflakeWarehouse,
+    snowflake_double: SnowflakeDouble,
+    load_comment: str | None,
+    target_comment: str,
+    statements: list[str],
+) -> None:
+    there_is(snowflake_double, TARGET, target_comment)
+    if load_comment is None:
+        there_is_no(snowflake_double, LOAD)
+    else:
+        there_is(snowflake_double, LOAD, load_comment)
+
+    warehouse.publish(LOAD, TARGET)
+
+    assert changes(snowflake_double) == statements
+
+
+def test_publishing_what_was_never_loaded_is_an_error(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is_no(snowflake_double, LOAD)
+    there_is(snowflake_double, TARGET, "the user's")
+
+    with pytest.raises(WarehouseError, match="Load the table again"):
+        warehouse.publish(LOAD, TARGET)
+
+
+def test_tables_are_listed_by_prefix(warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble) -> None:
+    snowflake_double.answer("STARTS", [{"TABLE_NAME": "ORDERS__2"}, {"TABLE_NAME": "ORDERS"}])
+
+    assert warehouse.list_tables("SALES", "PUBLIC", "ORD_'") == [TARGET, LOAD]
+    assert snowflake_double.take_statements() == [
+        "SELECT TABLE_NAME FROM \"SALES\".INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = 'PUBLIC' "
+        "AND TABLE_TYPE = 'BASE TABLE' AND STARTSWITH(TABLE_NAME, 'ORD_\\'')"
+    ]
+
+
+def test_a_query_names_its_columns_as_written(warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble) -> None:
+    local = datetime(2024, 1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
+    snowflake_double.answer("SUM", [{"total": Decimal(7), "last": local, "part": Decimal("1.50")}])
+    statement = exp.select("SUM(Amount) AS total").from_(TARGET.to_expression())
+
+    assert warehouse.query(statement, "SALES") == [
+        {"total": 7, "last": datetime(2024, 1, 1, tzinfo=timezone.utc), "part": Decimal("1.50")}
+    ]
+    assert snowflake_double.take_statements() == ['SELECT SUM("Amount") AS "total" FROM "SALES"."PUBLIC"."ORDERS"']
+
+
+def test_errors_tell_message_and_query_and_no_secret(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    snowflake_double.answer("COUNT", failure("SQL compilation error"))
+
+    with pytest.raises(WarehouseError) as caught:
+        warehouse.count_rows(TARGET)
+
+    assert "can't count SALES.PUBLIC.ORDERS: " in str(caught.value)
+    assert "SQL compilation error" in str(caught.value)
+    assert "(query 01b2-query-id)" in str(caught.value)
+    assert PASSWORD not in str(caught.value)
+    assert all(PASSWORD not in statement for statement in snowflake_double.statements)
+
+
+def test_only_stages_that_snowflake_sees_are_accepted(warehouse: SnowflakeWarehouse) -> None:
+    warehouse.require_stage(STAGE)
+    warehouse.require_stage(SnowflakeInternalStage(snowflake=account(), stage="a.b.c"))
+
+    with pytest.raises(WarehouseError, match="external_stage"):
+        warehouse.require_stage(FileSystemStage(url="s3://bucket"))
+
+
+def test_the_warehouse_is_a_dagster_resource(warehouse: SnowflakeWarehouse) -> None:
+    assert isinstance(warehouse, ConfigurableResource)
