@@ -166,7 +166,8 @@ def _show_progress(process: subprocess.Popen[bytes], log: Path) -> int:
 
 def _status(environment: dict[str, str]) -> report.Status:
     answer = subprocess.run(
-        [sys.executable, "-m", "migration_assets.cli.main", "status", "--workflow", _WORKFLOW, "--json"],
+        # The command is installed beside the interpreter.
+        [str(Path(sys.executable).with_name("migrate")), "status", "--workflow", _WORKFLOW, "--json"],
         capture_output=True,
         check=False,
         cwd=_PROJECT,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
-from rich import box
+from rich import box, filesize
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_COLOURS = {"published": "green", "passed": "green", "failed": "red"}
+_COLOURS = {"published": "green", "pass": "green", "failed": "red", "fail": "red"}
 
 
 class _Record(BaseModel):
@@ -37,7 +37,7 @@ class TableStatus(_Record):
 
     @property
     def complete(self) -> bool:
-        return self.status == "published" and all(check.verdict == "passed" for check in self.checks)
+        return self.status == "published" and all(check.verdict == "pass" for check in self.checks)
 
 
 class WorkflowStatus(_Record):
@@ -75,7 +75,7 @@ def _table(workflow: WorkflowStatus) -> Table:
             _coloured(row.status),
             _number(row.rows),
             _number(row.partitions),
-            _megabytes(row.bytes),
+            _size(row.bytes),
             _rate(row.rows, row.seconds),
             Text("\n").join(_coloured(check.verdict, f"{check.name}: ") for check in row.checks),
         )
@@ -90,8 +90,8 @@ def _number(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def _megabytes(value: int | None) -> str:
-    return "-" if value is None else f"{value / 1_000_000:,.2f} MB"
+def _size(value: int | None) -> str:
+    return "-" if value is None else filesize.decimal(value)
 
 
 def _rate(rows: int | None, seconds: float | None) -> str:

@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dagster import Definitions, get_dagster_logger, in_process_executor
 
 from migration_assets.assets.factory import build_table_assets
-from migration_assets.assets.generations import workflow_tables
+from migration_assets.assets.generations import WorkflowTable, workflow_tables
 from migration_assets.deployments import Deployment, current_deployment
 from migration_assets.jobs import build_plan_workflow_job, build_run_workflow_job
-from migration_assets.sensors import build_workflow_files_sensor, due_tables, failed_runs, workflow_paths
+from migration_assets.sensors import (
+    build_workflow_files_sensor,
+    canceled_runs,
+    due_tables,
+    failed_runs,
+    workflow_paths,
+)
 from migration_assets.workflow import Workflow, WorkflowError, load_workflow
 
 
 def valid_workflows() -> list[Workflow]:
     """The workflows of the drop folder. A broken file is the sensor's to report, and blocks no other."""
-    workflows: dict[str, Workflow] = {}
+    workflows = []
     for path in workflow_paths():
         try:
-            workflow = load_workflow(path)
+            workflows.append(load_workflow(path))
         except WorkflowError as error:
             get_dagster_logger().warning(str(error))
-            continue
-        workflows.setdefault(workflow.name, workflow)
-    return list(workflows.values())
+    return workflows
 
 
-def build_definitions(deployment: Deployment, workflows: list[Workflow]) -> Definitions:
+def build_definitions(deployment: Deployment, workflows: Iterable[Workflow]) -> Definitions:
     """Assembles everything; connects to nothing."""
     plan_workflow = build_plan_workflow_job(deployment)
+    # Which of two files with one workflow's name is the workflow stands in the ledger, and the sensor refuses the
+    # other one. The tables of both have their assets until then, so that neither hides the other's.
+    tables: dict[tuple[str, str], tuple[Workflow, WorkflowTable]] = {}
+    for workflow in workflows:
+        for table in workflow_tables(workflow):
+            tables.setdefault((workflow.name, table.slug), (workflow, table))
     return Definitions(
         assets=[
             asset
-            for workflow in workflows
-            for table in workflow_tables(workflow)
+            for workflow, table in tables.values()
             for asset in build_table_assets(workflow, table, warehouse_kind=deployment.warehouse_kind)
         ],
         jobs=[build_run_workflow_job(deployment), plan_workflow],
-        sensors=[build_workflow_files_sensor(plan_workflow), due_tables, failed_runs],
+        sensors=[build_workflow_files_sensor(plan_workflow), due_tables, failed_runs, canceled_runs],
         resources=dict(deployment.resources),
         # One run moves many partitions with threads of its own; a process per step would only cost start-up.
         executor=in_process_executor,

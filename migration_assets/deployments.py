@@ -139,7 +139,7 @@ def _file_stage(url: str) -> FileSystemStage:
         url=url,
         external_stage=os.environ.get("SNOWFLAKE_EXTERNAL_STAGE"),
         s3_region=os.environ.get("AWS_REGION", ""),
-        s3_endpoint=os.environ.get("AWS_ENDPOINT_URL_S3", ""),
+        s3_endpoint=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", ""),
     )
 
 

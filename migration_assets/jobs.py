@@ -1,12 +1,12 @@
 """The jobs: plan a workflow, and run one from file to checked tables in a single process."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from dagster import (
     Config,
-    ExecuteInProcessResult,
+    DagsterEvent,
     Failure,
     JobDefinition,
     OpExecutionContext,
@@ -36,6 +36,7 @@ from migration_assets.resources.ledger import (
     GenerationStatus,
     Ledger,
     SubmittedTable,
+    TableBusyError,
     WorkflowStatus,
 )
 from migration_assets.resources.sources.base import Source, SourceError
@@ -100,8 +101,7 @@ def build_run_workflow_job(deployment: Deployment) -> JobDefinition:
         failed = []
         with open_connections(deployment, workflow.source_platform) as connections:
             ledger = connections.ledger
-            submit(ledger, workflow)
-            ledger.set_workflow_status(workflow.name, WorkflowStatus.EXECUTING)
+            submit(ledger, workflow, WorkflowStatus.EXECUTING)
             for table in workflow_tables(workflow):
                 generation = generation_to_move(workflow, table, connections, context, config, GenerationStatus.RUNNING)
                 if isinstance(generation, Exception):
@@ -136,7 +136,7 @@ def build_plan_workflow_job(deployment: Deployment) -> JobDefinition:
         failed = []
         with open_connections(deployment, workflow.source_platform) as connections:
             ledger = connections.ledger
-            submit(ledger, workflow)
+            submit(ledger, workflow, WorkflowStatus.EXECUTING)
             for table in workflow_tables(workflow):
                 generation = generation_to_move(workflow, table, connections, context, config, GenerationStatus.PLANNED)
                 if isinstance(generation, Exception):
@@ -159,7 +159,7 @@ def build_plan_workflow_job(deployment: Deployment) -> JobDefinition:
     return plan_workflow
 
 
-def submit(ledger: Ledger, workflow: Workflow) -> None:
+def submit(ledger: Ledger, workflow: Workflow, status: WorkflowStatus) -> None:
     """Writes the workflow, its tables and its file down."""
     file = str(workflow.file.absolute())
     ledger.record_file(file, workflow.content_hash)
@@ -174,6 +174,7 @@ def submit(ledger: Ledger, workflow: Workflow) -> None:
             SubmittedTable(table.slug, qualified_name(table.config.source), qualified_name(table.config.target))
             for table in workflow_tables(workflow)
         ],
+        status=status,
     )
 
 
@@ -190,6 +191,9 @@ def generation_to_move(
     unfinished = None if config.fresh else resumable(ledger, workflow, table)
     if unfinished is not None:
         context.log.info(f"{table.slug}: going on with generation {unfinished.number}")
+        # Another run may be moving it, and says itself how that ends.
+        if unfinished.status is not GenerationStatus.RUNNING:
+            ledger.set_generation_status(unfinished.id, status)
         set_partition_keys(context.instance, TablePlan.model_validate_json(unfinished.plan))
         return unfinished
     try:
@@ -247,35 +251,66 @@ def _move(
     )
     if result.success:
         return None
-    message = failure_message(result)
-    record_run_failure(ledger, workflow.name, table.slug, result.run_id, message)
-    return message
+    failure = RunFailure.of(
+        result.run_id, result.all_events, "the run failed before its first step; see its log in Dagster"
+    )
+    record_run_failure(ledger, workflow.name, table.slug, generation.number, failure)
+    return failure.message
 
 
-def failure_message(result: ExecuteInProcessResult) -> str:
-    """The innermost cause of a failed run."""
-    for event in result.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            if error is not None:
-                return error.message.strip()
-    return "the run failed before its first step; see its log in Dagster"
+@dataclass(frozen=True)
+class RunFailure:
+    """Why a run failed.
+
+    Attributes:
+        message: the innermost cause.
+        another_run_moves: the run was refused, because another one was moving the table.
+    """
+
+    run_id: str
+    message: str
+    another_run_moves: bool = False
+
+    @classmethod
+    def of(cls, run_id: str, events: Iterable[DagsterEvent], otherwise: str) -> "RunFailure":
+        """The failure that the events of a run tell first."""
+        for event in events:
+            if event.is_step_failure and (error := event.step_failure_data.error) is not None:
+                while error.cause is not None:
+                    error = error.cause
+                return cls(run_id, error.message.strip(), error.cls_name == TableBusyError.__name__)
+        return cls(run_id, otherwise)
 
 
-def record_run_failure(ledger: Ledger, workflow: str, table: str, run_id: str, message: str) -> None:
-    """Marks a table's generation failed, and keeps the error unless the run has told one already."""
+def record_run_failure(ledger: Ledger, workflow: str, table: str, number: int | None, failure: RunFailure) -> None:
+    """Marks the generation that a run worked on as failed, and keeps the error unless the run has told one already.
+
+    Args:
+        number: the generation; None for the latest. The failure of an older one is no longer of interest.
+    """
     generation = ledger.generation(workflow, table)
-    if not ledger.has_error_of_run(run_id):
+    if generation is not None and number not in (None, generation.number):
+        return
+    if not ledger.has_error_of_run(failure.run_id):
         ledger.record_error(
             workflow=workflow,
             table=table,
             generation_id=generation.id if generation else None,
             stage="run",
-            message=message,
-            run_id=run_id,
+            message=failure.message,
+            run_id=failure.run_id,
         )
+    if failure.another_run_moves:
+        return
     if generation is not None and generation.status is not GenerationStatus.PUBLISHED:
         ledger.set_generation_status(generation.id, GenerationStatus.FAILED)
     ledger.complete_workflow_if_done(workflow)
+
+
+def record_plan_failure(ledger: Ledger, workflow: str, failure: RunFailure) -> None:
+    """Keeps the error of a run that could not plan a workflow, unless the run has told one already."""
+    if not ledger.has_error_of_run(failure.run_id):
+        ledger.record_error(workflow=workflow, stage="planning", message=failure.message, run_id=failure.run_id)
+    going_on = (GenerationStatus.PLANNED, GenerationStatus.RUNNING)
+    if not any(generation.status in going_on for generation in ledger.generations(workflow)):
+        ledger.set_workflow_status(workflow, WorkflowStatus.COMPLETED)

@@ -1,47 +1,82 @@
-"""The sensors: dropped workflow files are planned, due tables get their run, failed runs reach the ledger."""
+"""The sensors: dropped workflow files are planned, due tables get their run, failed runs reach the ledger.
+
+Each looks at state, at every tick: at the files in the drop folder, at the ledger, at the runs there are. What one
+tick missed, as when its process was killed, the next one sees again; the run keys keep that from running twice.
+"""
 
 import hashlib
-import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from dagster import (
     AssetKey,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
     DefaultSensorStatus,
     JobDefinition,
     RunFailureSensorContext,
     RunRequest,
+    RunStatusSensorContext,
     SensorDefinition,
     SensorEvaluationContext,
     SensorResult,
-    SkipReason,
     run_failure_sensor,
+    run_status_sensor,
     sensor,
 )
-from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError, ReloadRepositoryLocationStatus
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
+from dagster._core.storage.tags import RUN_KEY_TAG
 
 from migration_assets.assets import names
 from migration_assets.deployments import workflows_folder
-from migration_assets.jobs import WorkflowFile, record_run_failure
+from migration_assets.jobs import (
+    PLAN_WORKFLOW,
+    RunFailure,
+    WorkflowFile,
+    record_plan_failure,
+    record_run_failure,
+    submit,
+)
 from migration_assets.planning import TablePlan
-from migration_assets.resources.ledger import GenerationRecord, GenerationStatus, Ledger, LedgerResource
-from migration_assets.workflow import Workflow, WorkflowError, load_workflow
+from migration_assets.resources.ledger import (
+    FileRecord,
+    GenerationRecord,
+    GenerationStatus,
+    Ledger,
+    LedgerResource,
+    WorkflowRecord,
+    WorkflowStatus,
+)
+from migration_assets.workflow import Workflow, WorkflowError, parse_workflow
 
-FILES_SECONDS = 5
-DUE_SECONDS = 5
+TICK_SECONDS = 3
+"""Less than the 5 seconds between two looks of the daemon: a sensor that is due in 5 seconds misses every other one."""
 
 MAX_RUNS_PER_TICK = 50
 """Runs asked for in one evaluation: each costs a fraction of a second, and an evaluation has a time limit."""
 
-CODE_LOCATION = "migration_assets"
+SETTLE_SECONDS = 2
+"""A broken file younger than this may still be being written."""
 
-WEBSERVER_URL = "MIGRATION_WEBSERVER_URL"
+RELOAD_SECONDS = 60
+"""How long to wait before the definitions are loaded again for the sake of the same tables."""
+
+RELOAD_TIMEOUT_SECONDS = 50
+"""Less than an evaluation may take (60 seconds)."""
+
+LONGEST_MESSAGE = 5
+"""Files, and lines of each, that a tick's message shows; Dagster keeps the message of every tick."""
 
 
 def workflow_paths() -> list[Path]:
     """The workflow files in the drop folder, by name."""
     return sorted(workflows_folder().glob("*.json"))
+
+
+# -- files --------------------------------------------------------------------------------------
 
 
 def build_workflow_files_sensor(plan_workflow: JobDefinition) -> SensorDefinition:
@@ -50,90 +85,150 @@ def build_workflow_files_sensor(plan_workflow: JobDefinition) -> SensorDefinitio
     @sensor(
         name="workflow_files",
         job=plan_workflow,
-        minimum_interval_seconds=FILES_SECONDS,
+        minimum_interval_seconds=TICK_SECONDS,
         default_status=DefaultSensorStatus.RUNNING,
-        required_resource_keys={names.LEDGER},
         description="Plans workflow files that are new or changed in the drop folder.",
     )
-    def workflow_files(context: SensorEvaluationContext) -> SensorResult:
-        ledger: Ledger = getattr(context.resources, names.LEDGER).ledger
-        requests: list[RunRequest] = []
-        messages: list[str] = []
-        for path in workflow_paths():
-            content = path.read_bytes()
-            content_hash = hashlib.sha256(content).hexdigest()
-            known = ledger.file(str(path))
-            if known is not None and known.content_hash == content_hash:
-                continue
-            try:
-                workflow = load_workflow(path)
-                _require_unique(workflow, ledger)
-            except (WorkflowError, DuplicateWorkflowError) as error:
-                ledger.record_file(str(path), content_hash, str(error))
-                ledger.record_error(workflow=path.stem, stage="workflow file", message=str(error))
-                messages.append(str(error))
-                continue
-            changed = path.stat().st_mtime_ns
-            requests.append(
-                RunRequest(
-                    run_key=f"{path.name}:{content_hash}:{changed}",
-                    run_config={"ops": {"plan_tables": {"config": WorkflowFile(file=str(path)).model_dump()}}},
-                    tags={names.WORKFLOW_TAG: workflow.name, **names.affinity_tags(workflow.affinity)},
-                )
-            )
+    def workflow_files(context: SensorEvaluationContext, ledger: LedgerResource) -> SensorResult:
+        problems = submit_files(ledger.ledger)
+        asked = _run_keys(context.instance)
+        requests = [
+            request
+            for workflow in ledger.ledger.workflows()
+            if workflow.status is WorkflowStatus.PENDING and (request := _planning(workflow)).run_key not in asked
+        ]
         if requests:
-            return SensorResult(run_requests=requests)
-        return SensorResult(skip_reason="\n".join(messages) or "no new or changed workflow files")
+            return SensorResult(run_requests=requests[:MAX_RUNS_PER_TICK])
+        return SensorResult(skip_reason=_shortened(problems) or "no new or changed workflow files")
 
     return workflow_files
+
+
+def submit_files(ledger: Ledger) -> list[str]:
+    """Writes the new and changed files of the drop folder into the ledger.
+
+    Returns:
+        What is wrong with each of the files that can't be used.
+    """
+    known = {record.path: record for record in ledger.files()}
+    for record in known.values():
+        if not record.valid and not Path(record.path).exists():
+            ledger.forget_file(record.path)
+    problems = (_submit_file(path, known.get(str(path)), ledger) for path in workflow_paths())
+    return [problem for problem in problems if problem]
+
+
+def _submit_file(path: Path, known: FileRecord | None, ledger: Ledger) -> str | None:
+    try:
+        content, changed_at = path.read_bytes(), path.stat().st_mtime
+    except OSError as error:
+        # Not written down: it has no content to be known by.
+        return f"{path}: can't be read: {error.strerror}"
+    content_hash = hashlib.sha256(content).hexdigest()
+    # A file that was refused is looked at again: what stood in its way may be gone.
+    if known is not None and known.valid and known.content_hash == content_hash:
+        return None
+    try:
+        workflow = parse_workflow(content, file=path)
+        if _require_new(workflow, ledger):
+            submit(ledger, workflow, WorkflowStatus.PENDING)
+        else:
+            ledger.move_workflow(workflow.name, str(path))
+            ledger.record_file(str(path), content_hash)
+    except (WorkflowError, DuplicateWorkflowError) as error:
+        if isinstance(error, WorkflowError) and 0 <= time.time() - changed_at < SETTLE_SECONDS:
+            return f"{path}: can't be read yet: it is being written, or broken"
+        problem = str(error)
+        if known is None or (known.content_hash, known.problems) != (content_hash, problem):
+            ledger.record_file(str(path), content_hash, problem)
+        return problem
+    return None
 
 
 class DuplicateWorkflowError(Exception):
     """Two files of the drop folder are the same workflow."""
 
 
-def _require_unique(workflow: Workflow, ledger: Ledger) -> None:
-    other = ledger.workflow(workflow.name)
-    if other is not None and other.file != str(workflow.file) and Path(other.file).exists():
-        raise DuplicateWorkflowError(
-            f"{workflow.file}: the workflow {workflow.name} is in {other.file} already: "
-            "give this one another name, or delete one of the files"
-        )
-    same = [
-        record.file
-        for record in ledger.workflows()
-        if record.content_hash == workflow.content_hash and record.file != str(workflow.file)
-    ]
-    if same and Path(same[0]).exists():
-        raise DuplicateWorkflowError(
-            f"{workflow.file}: the same content as {same[0]}, which is a workflow already: delete one of the files"
-        )
+def _require_new(workflow: Workflow, ledger: Ledger) -> bool:
+    """Whether a workflow is new or changed; not so when only its file's name is another one.
+
+    Raises:
+        DuplicateWorkflowError: another file has the same name or content.
+    """
+    moved = False
+    for other in ledger.workflows():
+        same_name, same_content = other.name == workflow.name, other.content_hash == workflow.content_hash
+        if not (same_name or same_content):
+            continue
+        if _is_another_file(Path(other.file), workflow.file):
+            if same_content:
+                reason = f"the same content as {other.file}, which is the workflow {other.name} already"
+                raise DuplicateWorkflowError(f"{workflow.file}: {reason}: delete one of the files")
+            reason = f"the workflow {workflow.name} is in {other.file} already"
+            raise DuplicateWorkflowError(
+                f"{workflow.file}: {reason}: give this one another name, or delete one of the files"
+            )
+        moved |= same_name and same_content
+    return not moved
+
+
+def _is_another_file(other: Path, file: Path) -> bool:
+    try:
+        return not other.samefile(file)
+    except FileNotFoundError:
+        return False
+
+
+def _planning(workflow: WorkflowRecord) -> RunRequest:
+    configuration = WorkflowFile(file=workflow.file)
+    return RunRequest(
+        # A content that comes back after another one is submitted again, and so runs again.
+        run_key=f"{workflow.name}/{workflow.content_hash}/{workflow.submitted_at.isoformat()}",
+        run_config={"ops": {"plan_tables": {"config": configuration.model_dump()}}},
+        tags={names.WORKFLOW_TAG: workflow.name, **names.affinity_tags(workflow.affinity)},
+    )
+
+
+def _shortened(problems: list[str]) -> str:
+    lines = []
+    for problem in problems[:LONGEST_MESSAGE]:
+        said = problem.splitlines()
+        lines += said[:LONGEST_MESSAGE]
+        if len(said) > LONGEST_MESSAGE:
+            lines.append("  …")
+    if problems:
+        more = len(problems) - LONGEST_MESSAGE
+        lines += [f"and {more} more files"] if more > 0 else []
+        lines.append("`migrate errors` shows everything.")
+    return "\n".join(lines)
+
+
+# -- tables -------------------------------------------------------------------------------------
 
 
 @sensor(
     name="due_tables",
-    minimum_interval_seconds=DUE_SECONDS,
+    minimum_interval_seconds=TICK_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
-    required_resource_keys={names.LEDGER},
     asset_selection="*",
     description="Asks for a run of every table that is planned and not moved yet.",
 )
-def due_tables(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+def due_tables(context: SensorEvaluationContext, ledger: LedgerResource) -> SensorResult:
     """Looks at the ledger's state, not at events: what is planned gets a run, whatever was missed before."""
-    ledger: Ledger = getattr(context.resources, names.LEDGER).ledger
-    due = [
-        generation
-        for generation in ledger.generations()
-        if generation.status is GenerationStatus.PLANNED and generation.plan
-    ]
+    # The order of planning: who came first is served first.
+    planned = sorted(ledger.ledger.generations(status=GenerationStatus.PLANNED), key=lambda generation: generation.id)
+    if not planned:
+        return SensorResult(skip_reason="no table is due")
+    asked = _run_keys(context.instance)
+    due = [generation for generation in planned if _run_key(generation) not in asked]
     if not due:
-        return SkipReason("no table is due")
+        return SensorResult(skip_reason=f"the runs of {len(planned)} tables wait for their turn")
     assert context.repository_def is not None
-    known = context.repository_def.asset_graph.get_all_asset_keys()
-    ready = [generation for generation in due if names.target_key(generation.workflow, generation.table) in known]
-    if not ready:
-        return SkipReason(f"{len(due)} tables are due; {_reload_code_location()}")
-    return SensorResult(run_requests=list(_requests(ready[:MAX_RUNS_PER_TICK], ledger)))
+    assets = context.repository_def.asset_graph
+    ready = [generation for generation in due if assets.has(names.target_key(generation.workflow, generation.table))]
+    if ready:
+        return SensorResult(run_requests=list(_requests(ready[:MAX_RUNS_PER_TICK], ledger.ledger)))
+    return _reload_definitions(context, due)
 
 
 def _requests(due: list[GenerationRecord], ledger: Ledger) -> Iterator[RunRequest]:
@@ -147,49 +242,101 @@ def _requests(due: list[GenerationRecord], ledger: Ledger) -> Iterator[RunReques
             names.target_key(workflow, table),
         ]
         yield RunRequest(
-            run_key=f"{workflow}/{table}/{generation.number}",
+            run_key=_run_key(generation),
             asset_selection=selection,
             tags=names.run_tags(workflow, affinities[workflow], table, generation.number, (keys[0], keys[-1])),
         )
 
 
-def _reload_code_location() -> str:
-    """Has the web server load the definitions again, so that the assets of new tables exist."""
-    address = os.environ.get(WEBSERVER_URL) or "http://127.0.0.1:3000"
-    parts = urlsplit(address)
-    failure = (
-        f"their assets are not loaded, and the code location could not be reloaded through {address}: "
-        f"reload it by hand, or set {WEBSERVER_URL} to the web server's address"
-    )
-    try:
-        client = DagsterGraphQLClient(
-            parts.hostname or "127.0.0.1",
-            port_number=parts.port,
-            use_https=parts.scheme == "https",
-            timeout=30,
+def _run_key(generation: GenerationRecord) -> str:
+    # A generation that has failed and is planned to go on gets one more run.
+    ended = f"/{generation.ended_at.isoformat()}" if generation.ended_at else ""
+    return f"{generation.workflow}/{generation.table}/{generation.number}{ended}"
+
+
+def _run_keys(instance: DagsterInstance) -> set[str]:
+    """The keys of all runs that sensors have asked for; one cheap query, whatever number of runs is queued."""
+    return {key for _, keys in instance.get_run_tags(tag_keys=[RUN_KEY_TAG]) for key in keys}
+
+
+def _reload_definitions(context: SensorEvaluationContext, due: list[GenerationRecord]) -> SensorResult:
+    """Has the code server load the definitions again, so that the assets of new tables exist.
+
+    The web server and the daemon watch the code server, and have its new definitions a second later.
+    """
+    tables = sorted(f"{generation.workflow}/{generation.table}" for generation in due)
+    digest = hashlib.sha256("\n".join(tables).encode()).hexdigest()
+    before, _, moment = (context.cursor or "").partition(" ")
+    text = f"{len(tables)} tables are due, and not among the definitions ({', '.join(tables[:LONGEST_MESSAGE])})"
+    if before == digest and time.time() - float(moment) < RELOAD_SECONDS:
+        return SensorResult(
+            skip_reason=f"{text}, which were loaded again just now: is their workflow file in the drop folder, and "
+            "valid? They are loaded once more in a minute.",
+            cursor=context.cursor,
         )
-        result = client.reload_repository_location(CODE_LOCATION)
-    except DagsterGraphQLClientError:
-        return failure
-    if result.status is ReloadRepositoryLocationStatus.SUCCESS:
-        return "their assets are new, so the code location was reloaded"
-    return f"{failure} ({result.message})"
+    origin = context.code_location_origin
+    if not isinstance(origin, GrpcServerCodeLocationOrigin):
+        return SensorResult(
+            skip_reason=f"{text}: the daemon loads its definitions again every minute; for the UI, reload the code "
+            "location by hand, or start both with `dagster dev`, or give them a `dagster code-server`"
+        )
+    cursor = f"{digest} {time.time():.0f}"
+    try:
+        origin.create_client().reload_code(timeout=RELOAD_TIMEOUT_SECONDS)
+    except DagsterUserCodeUnreachableError as error:
+        return SensorResult(
+            skip_reason=f"{text}, and the code server could not load them again: {error}. It has to be started with "
+            "`dagster code-server start` (`dagster dev` does); `dagster api grpc` can't reload.",
+            cursor=cursor,
+        )
+    return SensorResult(skip_reason=f"{text}: the definitions were loaded again", cursor=cursor)
+
+
+# -- failures -----------------------------------------------------------------------------------
 
 
 @run_failure_sensor(
     name="failed_runs",
     default_status=DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=10,
+    minimum_interval_seconds=TICK_SECONDS,
     description="Writes the errors of failed runs into the ledger.",
 )
 def failed_runs(context: RunFailureSensorContext, ledger: LedgerResource) -> None:
     """A run that ends without a word, as when its process is killed, still leaves its error in the ledger."""
-    tags = context.dagster_run.tags
-    if names.TABLE_TAG in tags:
-        record_run_failure(
-            ledger.ledger,
-            tags[names.WORKFLOW_TAG],
-            tags[names.TABLE_TAG],
-            context.dagster_run.run_id,
-            context.failure_event.message or "the run failed; see its log in Dagster",
-        )
+    run, events = context.dagster_run, context.get_step_failure_events()
+    otherwise = context.failure_event.message or "the run failed; see its log in Dagster"
+    failed_steps = {event.step_key for event in events if event.step_key}
+    _record(run, RunFailure.of(run.run_id, events, otherwise), ledger.ledger, failed_steps)
+
+
+@run_status_sensor(
+    name="canceled_runs",
+    run_status=DagsterRunStatus.CANCELED,
+    default_status=DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=TICK_SECONDS,
+    description="Writes into the ledger that runs were canceled.",
+)
+def canceled_runs(context: RunStatusSensorContext, ledger: LedgerResource) -> None:
+    """The tables of a canceled run are not on their way any more, even when it had not begun."""
+    run = context.dagster_run
+    _record(run, RunFailure(run.run_id, "the run was canceled: materialize the table again"), ledger.ledger, set())
+
+
+def _record(run: DagsterRun, failure: RunFailure, ledger: Ledger, failed_steps: Iterable[str]) -> None:
+    if run.job_name == PLAN_WORKFLOW and names.WORKFLOW_TAG in run.tags:
+        record_plan_failure(ledger, run.tags[names.WORKFLOW_TAG], failure)
+        return
+    number = run.tags.get(names.GENERATION_TAG)
+    for workflow, table in _tables(run, set(failed_steps)):
+        record_run_failure(ledger, workflow, table, int(number) if number else None, failure)
+
+
+def _tables(run: DagsterRun, failed_steps: set[str]) -> set[tuple[str, str]]:
+    """The tables that a run has failed to move; one that was started by hand may have moved several."""
+    if names.TABLE_TAG in run.tags:
+        return {(run.tags[names.WORKFLOW_TAG], run.tags[names.TABLE_TAG])}
+    return {
+        (key.path[0], key.path[-1])
+        for key in run.asset_selection or ()
+        if not failed_steps or key.to_python_identifier() in failed_steps
+    }

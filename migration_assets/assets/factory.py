@@ -3,6 +3,7 @@
 Nothing is read here but the workflow: plans and state are in the ledger, connections in the resources.
 """
 
+import warnings
 from collections.abc import Iterator
 
 from dagster import (
@@ -14,6 +15,7 @@ from dagster import (
     AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
+    BetaWarning,
     DynamicPartitionsDefinition,
     MaterializeResult,
     asset,
@@ -27,8 +29,12 @@ from migration_assets.io_managers.extraction import Extraction
 from migration_assets.planning import TablePlan
 from migration_assets.resources.ledger import GenerationRecord, GenerationStatus, Ledger
 from migration_assets.resources.stages.base import Manifest
+from migration_assets.validation.source_facts import SourceFacts
 from migration_assets.validation.target_checks import Verdict
 from migration_assets.workflow import Workflow
+
+# Two per table in every process, for what has to be: one run that moves many partitions.
+warnings.filterwarnings("ignore", "Parameter `backfill_policy`", BetaWarning)
 
 SOURCE_KINDS = {
     "postgresql": "postgres",
@@ -93,7 +99,7 @@ def build_table_assets(
             generation=generation.number,
             keys=tuple(_partition_keys(context)),
             source=getattr(context.resources, names.source_resource(platform)),
-            has_source_facts=generation.source_facts is not None,
+            has_source_facts=_has_source_facts(generation),
         )
 
     @asset(
@@ -192,6 +198,11 @@ def check_results(outcome: PublishOutcome) -> Iterator[AssetCheckResult]:
 
 def _current(context: AssetExecutionContext, ledger: Ledger, workflow: str, table: str) -> GenerationRecord:
     return current(ledger, workflow, table, context.run.tags.get(names.GENERATION_TAG))
+
+
+def _has_source_facts(generation: GenerationRecord) -> bool:
+    facts = generation.source_facts
+    return facts is not None and SourceFacts.model_validate_json(facts).problem is None
 
 
 def _partition_keys(context: AssetExecutionContext) -> list[str]:

@@ -17,6 +17,7 @@ from migration_assets.resources.ledger import (
 )
 from migration_assets.resources.sources.base import Source
 from migration_assets.resources.warehouses.base import Warehouse
+from migration_assets.validation.target_checks import Verdict
 from migration_assets.workflow import Identifier, SourceTable, TableConfiguration, TargetTable, Workflow
 
 _RESUMABLE = (GenerationStatus.PLANNED, GenerationStatus.RUNNING, GenerationStatus.FAILED)
@@ -82,7 +83,11 @@ def resumable(ledger: Ledger, workflow: Workflow, table: WorkflowTable) -> Gener
     latest = ledger.generation(workflow.name, table.slug)
     if latest is None or latest.status not in _RESUMABLE or not latest.plan:
         return None
-    return latest if latest.config_hash == table.config.config_hash(workflow.source_platform) else None
+    if latest.config_hash != table.config.config_hash(workflow.source_platform):
+        return None
+    # What a check has refused is not made right by going on with it.
+    refused = any(check.verdict == Verdict.FAIL.value for check in ledger.checks(latest.id))
+    return None if refused else latest
 
 
 def start(
@@ -101,10 +106,10 @@ def set_partition_keys(instance: DagsterInstance, table_plan: TablePlan) -> None
     """
     name = partitions_name(table_plan.workflow, table_plan.table)
     wanted = [partition.key for partition in table_plan.partitions]
-    present = list(instance.get_dynamic_partitions(name))
-    for key in set(present) - set(wanted):
+    present = set(instance.get_dynamic_partitions(name))
+    for key in present - set(wanted):
         instance.delete_dynamic_partition(name, key)
-    missing = sorted(set(wanted) - set(present), key=wanted.index)
+    missing = [key for key in wanted if key not in present]
     if missing:
         instance.add_dynamic_partitions(name, missing)
 

@@ -70,27 +70,18 @@ def load_partitions(
     warehouse.require_stage(stage)
     load, columns = load_table_name(plan, generation.number), load_columns(plan)
     every = read_manifests(stage, generation_folder(plan.workflow, plan.table, generation.number))
-    wanted = _purged(warehouse, load, every, manifests)
     mark = PublishMark(plan.workflow, plan.table, generation.number)
-    warehouse.create_load_table(load, columns, plan.target, mark)
-    for batch in _batches(wanted):
-        files = [file for manifest in batch for file in manifest.files]
-        try:
-            rows = {done.path: done.rows for done in warehouse.copy_into(load, columns, files, stage)}
-        except WarehouseError as error:
-            _record_failure(ledger, generation, [manifest.partition for manifest in batch], str(error))
-            raise
-        for manifest in batch:
-            for file in manifest.files:
-                if rows.get(file.path) != file.rows:
-                    message = (
-                        f"{where}, partition {manifest.partition}: the file {file.path} has {file.rows:,} rows and "
-                        f"{rows.get(file.path, 0):,} were loaded; the load table {load} is dropped, start again"
-                    )
-                    warehouse.drop_table(load)
-                    _record_failure(ledger, generation, [manifest.partition], message)
-                    raise LoadError(message)
-        ledger.update_partitions(generation.id, [manifest.partition for manifest in batch], PartitionStatus.LOADED)
+    with warehouse.hold(plan.target.database):
+        wanted = _purged(warehouse, load, every, manifests)
+        warehouse.create_load_table(load, columns, plan.target, mark)
+        for batch in _batches(wanted):
+            loaded = [manifest.partition for manifest in batch]
+            try:
+                _copy(batch, load, columns, stage, warehouse)
+            except (LoadError, WarehouseError) as error:
+                _record_failure(ledger, generation, loaded, str(error))
+                raise
+            ledger.update_partitions(generation.id, loaded, PartitionStatus.LOADED)
     return {
         key: {
             **TableMetadataSet(partition_row_count=manifests[key].rows, table_name=str(load)),
@@ -99,6 +90,27 @@ def load_partitions(
         }
         for key in keys
     }
+
+
+def _copy(
+    batch: Sequence[Manifest],
+    load: TableName,
+    columns: Sequence[LoadColumn],
+    stage: Stage,
+    warehouse: Warehouse,
+) -> None:
+    """Copies the files of some partitions, and holds the rows that the warehouse took against the manifests."""
+    files = [file for manifest in batch for file in manifest.files]
+    rows = {done.path: done.rows for done in warehouse.copy_into(load, columns, files, stage)}
+    for manifest in batch:
+        for file in manifest.files:
+            if rows.get(file.path) != file.rows:
+                warehouse.drop_table(load)
+                raise LoadError(
+                    f"workflow {manifest.workflow}, table {manifest.table}, partition {manifest.partition}: "
+                    f"the file {file.path} has {file.rows:,} rows and {rows.get(file.path, 0):,} were loaded; "
+                    f"the load table {load} is dropped, start again"
+                )
 
 
 def _purged(

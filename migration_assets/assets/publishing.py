@@ -66,6 +66,13 @@ def publish_table(
         PublishError: partitions are missing.
     """
     plan = TablePlan.model_validate_json(generation.plan)
+    with warehouse.hold(plan.target.database):
+        return _publish(plan, generation, ledger, stage, warehouse)
+
+
+def _publish(
+    plan: TablePlan, generation: GenerationRecord, ledger: Ledger, stage: Stage, warehouse: Warehouse
+) -> PublishOutcome:
     folder = generation_folder(plan.workflow, plan.table, generation.number)
     manifests = read_manifests(stage, folder)
     mark = PublishMark(plan.workflow, plan.table, generation.number)
@@ -121,9 +128,8 @@ def _blocking_checks(
     facts: SourceFacts | None,
     warehouse: Warehouse,
 ) -> dict[str, CheckResult]:
-    types_are_ours = before is None or before.mark is not None
     return {
-        names.SCHEMA_CHECK: check_schema(plan, table.columns, warehouse.platform, types_are_ours=types_are_ours),
+        names.SCHEMA_CHECK: check_schema(plan, table.columns, warehouse.platform, types_are_ours=before is None),
         names.ROW_COUNT_CHECK: check_row_counts(manifests, loaded, table.rows, facts),
     }
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from migration_assets.planning import TablePlan
-from migration_assets.resources.sources.base import ReadColumn, Reader, Snapshot, Source, SourceError
+from migration_assets.resources.sources.base import (
+    ReadColumn,
+    Reader,
+    Snapshot,
+    SnapshotLostError,
+    Source,
+    SourceError,
+)
 from migration_assets.resources.stages.base import Manifest
 
 
@@ -20,7 +27,7 @@ class Extraction:
 
     Attributes:
         keys: the partitions in plan order.
-        has_source_facts: whether the source was already asked for its own figures.
+        has_source_facts: whether the source has already told its own figures.
     """
 
     plan: TablePlan
@@ -38,43 +45,68 @@ class Extraction:
     @contextmanager
     def open(self) -> Iterator[SnapshotKeeper]:
         """Takes the snapshot."""
-        with ExitStack() as opened:
-            yield SnapshotKeeper(self, opened)
+        with closing(SnapshotKeeper(self)) as keeper:
+            yield keeper
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class MarkedSnapshot:
     """A snapshot and the text that stands for it in manifests; for physical ranges it also names the place."""
 
     snapshot: Snapshot
     mark: str
+    opened: ExitStack
+    users: int = field(default=0)
 
 
 class SnapshotKeeper:
-    """Holds the snapshot that new partitions read, and takes a new one when it has grown too old."""
+    """Holds the snapshot that new partitions read, and takes a new one when it has grown too old or was lost.
 
-    def __init__(self, extraction: Extraction, opened: ExitStack) -> None:
+    An old one is let go as soon as nobody uses it: a snapshot that is held harms the source.
+    """
+
+    def __init__(self, extraction: Extraction) -> None:
         self._extraction = extraction
-        self._opened = opened
         self._lock = threading.Lock()
+        self._open: list[MarkedSnapshot] = []
+        self._refusal: str | None = None
         self._current = self._take()
 
-    def current(self) -> MarkedSnapshot:
-        """The snapshot to read the next partition under.
+    @contextmanager
+    def hold(self) -> Iterator[MarkedSnapshot]:
+        """The snapshot to read the next partition under; it stays open until the context ends.
 
         Raises:
-            SourceError: the old snapshot is too old, and its partitions can't be continued under a new one.
+            SourceError: the old snapshot is too old or lost, and its partitions can't be continued under a new one.
         """
         with self._lock:
+            self._refuse_if_broken()
             if self._current.snapshot.age_seconds > self._extraction.source.snapshot_seconds:
-                old, self._current = self._current, self._take()
-                if not self.continues(old.mark):
-                    raise SourceError(
-                        f"the table {self._extraction.plan.source} has changed while it was read for longer "
-                        "than a snapshot may live: raise the snapshot's greatest age, or (for a table that is "
-                        "divided by physical blocks) name columns in columnNamesToPartitionBy"
-                    )
-            return self._current
+                self._renew()
+            held = self._current
+            held.users += 1
+        try:
+            yield held
+        finally:
+            with self._lock:
+                held.users -= 1
+                self._close_unused()
+
+    def replace(self, lost: MarkedSnapshot) -> None:
+        """Takes a new snapshot in the place of one that the source doesn't hold any more.
+
+        Raises:
+            SourceError: its partitions can't be continued under a new one.
+        """
+        with self._lock:
+            self._refuse_if_broken()
+            if self._current is lost:
+                self._renew()
+
+    def close(self) -> None:
+        """Lets every snapshot go."""
+        for held in list(self._open):
+            held.opened.close()
 
     def continues(self, old_mark: str | None) -> bool:
         """Whether partitions that an older snapshot read can stay beside partitions of the current one.
@@ -92,16 +124,48 @@ class SnapshotKeeper:
         return not self._current.snapshot.query(platform.changed_since(plan.source, old_mark))[0]["changed"]
 
     def cancel_query(self) -> None:
-        """Breaks off the query that another thread runs on the snapshot's own connection, if any."""
-        self._current.snapshot.cancel_query()
+        """Breaks off the queries that other threads run on the snapshots' own connections, if any."""
+        # Without the lock, which a thread holds during such a query.
+        for held in list(self._open):
+            held.snapshot.cancel_query()
+
+    def _renew(self) -> None:
+        old, self._current = self._current, self._take()
+        if not self.continues(old.mark):
+            self._refusal = (
+                f"the snapshot of the table {self._extraction.plan.source} has grown too old or was lost, and "
+                "what was read under it can't stay beside what is read under a new one: start the table again, and "
+                "raise the snapshot's greatest age, or (for a table that is divided by physical blocks) name "
+                "columns in columnNamesToPartitionBy"
+            )
+            self._refuse_if_broken()
+        self._close_unused()
+
+    def _refuse_if_broken(self) -> None:
+        if self._refusal:
+            raise SourceError(self._refusal)
+
+    def _close_unused(self) -> None:
+        for held in [held for held in self._open if held is not self._current and not held.users]:
+            self._open.remove(held)
+            held.opened.close()
 
     def _take(self) -> MarkedSnapshot:
         plan, source = self._extraction.plan, self._extraction.source
-        snapshot = self._opened.enter_context(source.open_snapshot(plan.source.database))
-        if not plan.physical:
-            return MarkedSnapshot(snapshot, snapshot.identity)
-        mark = snapshot.query(source.platform.location_mark(plan.source))[0]["mark"]
-        return MarkedSnapshot(snapshot, str(mark))
+        opened = ExitStack()
+        snapshot = opened.enter_context(source.open_snapshot(plan.source.database))
+        taken = MarkedSnapshot(snapshot, "", opened)
+        self._open.append(taken)
+        try:
+            if plan.physical:
+                taken.mark = str(snapshot.query(source.platform.location_mark(plan.source))[0]["mark"])
+            else:
+                taken.mark = snapshot.identity
+        except BaseException:
+            self._open.remove(taken)
+            opened.close()
+            raise
+        return taken
 
 
 class PartitionReader:
@@ -135,13 +199,22 @@ class PartitionReader:
             self._reader.close()
             self._reader = None
 
+    def interrupt(self) -> None:
+        """Ends the connection from another thread, so that a read that waits for the source fails."""
+        if (reader := self._reader) is not None:
+            reader.close()
+
     def _ready(self) -> Reader:
-        current = self._keeper.current()
-        if self._reader is None or self.snapshot != current.mark:
-            self.close()
-            self._reader = current.snapshot.open_reader()
-            self.snapshot = current.mark
-        return self._reader
+        with self._keeper.hold() as current:
+            if self._reader is None or self.snapshot != current.mark:
+                self.close()
+                try:
+                    self._reader = current.snapshot.open_reader()
+                except SnapshotLostError:
+                    self._keeper.replace(current)
+                    raise
+                self.snapshot = current.mark
+            return self._reader
 
 
 def row_filter(plan: TablePlan, key: str) -> str | None:

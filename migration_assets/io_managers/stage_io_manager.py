@@ -1,10 +1,11 @@
 """The stage-backed I/O manager: drains partitions in parallel into Parquet files, each sealed by a manifest."""
 
+import itertools
 import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -20,7 +21,7 @@ from dagster import (
 )
 from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet, UriMetadataSet
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
 from migration_assets.io_managers.extraction import (
     Extraction,
@@ -46,10 +47,20 @@ from migration_assets.validation.source_facts import collect_source_facts
 ATTEMPTS = 4
 """Attempts at a partition when the connection breaks."""
 
+PAUSE = wait_exponential(multiplier=0.5, max=15) + wait_random(0, 1)
+"""Seconds before the next of them."""
+
 MAX_FAILURES = 10
 """Failed partitions after which a run stops: by then the fault is not one of a single partition."""
 
 PROGRESS_SECONDS = 1.0
+
+STOP_SECONDS = 0.5
+"""What threads that shall stop have to do it by themselves, before their connections are ended."""
+
+
+class _StoppedError(Exception):
+    """The run was ended, or so many partitions failed that the others are given up."""
 
 
 class ExtractionError(Exception):
@@ -132,6 +143,8 @@ class _StageWrite:
         self._done: queue.SimpleQueue[tuple[str, Manifest | Exception] | None] = queue.SimpleQueue()
         self._rows: dict[str, int] = {}
         self._stop = threading.Event()
+        self._readers: list[PartitionReader] = []
+        self._failed = itertools.count(1)
 
     def run(self) -> None:
         """Extracts the partitions that are not finished."""
@@ -157,7 +170,7 @@ class _StageWrite:
         ]
         unread = len(self.extraction.keys) - len(self.manifests) - len(self.failures)
         if unread:
-            lines.append(f"  {unread} further partitions were not tried")
+            lines.append(f"  {unread} further partitions were not tried or not finished")
         return (
             f"workflow {plan.workflow}, table {plan.table} ({plan.source}): "
             f"{len(self.failures)} of {len(self.extraction.keys)} partitions failed; "
@@ -173,25 +186,42 @@ class _StageWrite:
         readers = min(self.extraction.source.parallel_readers, len(keys))
         # One thread more asks the source for its own figures while the others read.
         with ThreadPoolExecutor(readers + 1, thread_name_prefix="extract") as threads:
+            running: list[Future[None]] = []
             try:
-                facts = threads.submit(self._collect_facts, keeper)
-                workers = [threads.submit(self._work, keeper) for _ in range(readers)]
-                self._follow(readers)
+                running += [threads.submit(self._collect_facts, keeper)]
+                running += [threads.submit(self._work, keeper) for _ in range(readers)]
+                self._follow(readers, keeper)
                 if self.failures:
-                    keeper.cancel_query()
-                for future in (*workers, facts):
+                    self._end(running, keeper)
+                for future in running:
                     future.result()
             finally:
-                self._stop.set()
-                keeper.cancel_query()
+                self._end(running, keeper)
 
-    def _follow(self, workers: int) -> None:
+    def _end(self, running: list[Future[None]], keeper: SnapshotKeeper) -> None:
+        """Has the threads end, also those that wait for the source, which may take long to answer."""
+        self._stop.set()
+        while wait(running, STOP_SECONDS).not_done:
+            self._break_off(keeper)
+        # An interrupt may have come while a thread was started, which then is not among them.
+        self._break_off(keeper)
+
+    def _break_off(self, keeper: SnapshotKeeper) -> None:
+        keeper.cancel_query()
+        for reader in self._readers.copy():
+            reader.interrupt()
+
+    def _follow(self, workers: int, keeper: SnapshotKeeper) -> None:
         """Writes down what the threads finish, and now and then how far they are."""
         told = time.monotonic()
         fresh: list[str] = []
         while workers:
-            with suppress(queue.Empty):
+            try:
                 outcome = self._done.get(timeout=PROGRESS_SECONDS)
+            except queue.Empty:
+                if self._stop.is_set():
+                    self._break_off(keeper)
+            else:
                 if outcome is None:
                     workers -= 1
                 elif isinstance(outcome[1], Manifest):
@@ -204,13 +234,12 @@ class _StageWrite:
                 self._record_progress()
                 fresh, told = [], time.monotonic()
         self._record(fresh)
+        self.ledger.update_partitions(self.extraction.generation_id, list(self._unfinished()), PartitionStatus.PLANNED)
 
     def _fail(self, key: str, error: Exception) -> None:
-        """Writes a failed partition down, and stops the others when the fault is not that partition's own."""
+        """Writes a failed partition down."""
         plan = self.extraction.plan
         self.failures[key] = error
-        if isinstance(error, TransientSourceError) or len(self.failures) >= MAX_FAILURES:
-            self._stop.set()
         self.ledger.update_partitions(self.extraction.generation_id, [key], PartitionStatus.FAILED)
         self.ledger.record_error(
             workflow=plan.workflow,
@@ -225,6 +254,7 @@ class _StageWrite:
     def _work(self, keeper: SnapshotKeeper) -> None:
         """One thread: partition after partition until none waits."""
         reader = PartitionReader(self.extraction, keeper)
+        self._readers.append(reader)
         try:
             while not self._stop.is_set():
                 try:
@@ -233,18 +263,25 @@ class _StageWrite:
                     return
                 try:
                     outcome: Manifest | Exception = self._write_with_retries(key, reader)
+                except _StoppedError:
+                    return
                 except (SourceError, StageError, OSError, pa.ArrowException) as error:
                     outcome = error
+                    # The fault is not this partition's own.
+                    if isinstance(error, TransientSourceError) or next(self._failed) >= MAX_FAILURES:
+                        self._stop.set()
                 self._done.put((key, outcome))
         finally:
-            reader.close()
-            self._done.put(None)
+            try:
+                reader.close()
+            finally:
+                self._done.put(None)
 
     def _write_with_retries(self, key: str, reader: PartitionReader) -> Manifest:
         attempts = Retrying(
             retry=retry_if_exception_type(TransientSourceError),
             stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_exponential_jitter(initial=0.5, max=15),
+            wait=PAUSE,
             sleep=self._pause,
             reraise=True,
         )
@@ -255,6 +292,8 @@ class _StageWrite:
 
     def _write(self, key: str, reader: PartitionReader) -> Manifest:
         """One attempt at one partition."""
+        if self._stop.is_set():
+            raise _StoppedError
         plan = self.extraction.plan
         attempt = new_attempt()
         folder = attempt_folder(self._folder, key, attempt)
@@ -297,22 +336,26 @@ class _StageWrite:
         finally:
             if not sealed:
                 reader.close()
-                self.stage.delete(folder)
+                # Files without a manifest are not read: what stays of them must not hide why the attempt failed.
+                with suppress(StageError):
+                    self.stage.delete(folder)
 
     def _until_stopped(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
         for table in tables:
             if self._stop.is_set():
-                raise SourceError("stopped: the run was ended or other partitions failed")
+                raise _StoppedError
             yield table
 
     def _count(self, key: str, rows: int) -> None:
         self._rows[key] += rows
 
     def _collect_facts(self, keeper: SnapshotKeeper) -> None:
-        current = keeper.current()
-        facts = collect_source_facts(
-            self.extraction.plan, self.extraction.source.platform, current.snapshot, current.mark
-        )
+        with keeper.hold() as current:
+            facts = collect_source_facts(
+                self.extraction.plan, self.extraction.source.platform, current.snapshot, current.mark
+            )
+        if facts.problem is not None and self._stop.is_set():
+            return  # Broken off: it is asked again with the partitions that are missing.
         self.ledger.record_source_facts(self.extraction.generation_id, facts.model_dump_json())
 
     def _record(self, keys: list[str]) -> None:
@@ -327,11 +370,15 @@ class _StageWrite:
         )
 
     def _record_progress(self) -> None:
-        running: Mapping[str, int] = {
+        running = self._unfinished()
+        self.ledger.update_partitions(
+            self.extraction.generation_id, list(running), PartitionStatus.EXTRACTING, rows=running
+        )
+
+    def _unfinished(self) -> Mapping[str, int]:
+        """The partitions that were begun, with the rows of each so far."""
+        return {
             key: rows
             for key, rows in self._rows.copy().items()
             if key not in self.manifests and key not in self.failures
         }
-        self.ledger.update_partitions(
-            self.extraction.generation_id, list(running), PartitionStatus.EXTRACTING, rows=running
-        )

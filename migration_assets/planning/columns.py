@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from sqlglot import ParseError, exp
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from migration_assets.planning.model import PlannedColumn
 from migration_assets.platforms.base import (
@@ -25,6 +26,8 @@ from migration_assets.workflow import Identifier, TableConfiguration
 
 REPEATING_VALUES = 20_000
 """Up to so many distinct values in a table, a dictionary makes the staged file smaller and faster."""
+
+_ARGUMENTS = re.compile(r"\([^()]*\)")
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*", re.IGNORECASE | re.ASCII)
 
@@ -56,16 +59,21 @@ def plan_columns(
     overrides = _overrides(config, source, problems)
     names = _target_names(config, table, source, target, problems)
     chosen = {column.name: _override_of(column, overrides, source) for column in table.columns}
-    mappings = {
-        column.name: source.map_column(column, override.type if (override := chosen[column.name]) else None)
-        for column in table.columns
-    }
-    unknown = [column for column in table.columns if mappings[column.name].needs_profile]
+    mappings: dict[str, ColumnMapping] = {}
+    for column in table.columns:
+        override = chosen[column.name]
+        try:
+            mappings[column.name] = source.map_column(column, override.type if override else None)
+        except PlatformError as error:
+            problems.append(str(error))
+    unknown = [column for column in table.columns if column.name in mappings and mappings[column.name].needs_profile]
     if unknown:
         mappings |= source.profile(run, table, config.where_clause_criteria, unknown)
     planned = []
     for column in table.columns:
-        mapping, override = mappings[column.name], chosen[column.name]
+        mapping, override = mappings.get(column.name), chosen[column.name]
+        if mapping is None:
+            continue
         if mapping.refusal:
             problems.append(f"column {column.name} ({column.native_type}): {mapping.refusal}")
             continue
@@ -103,7 +111,7 @@ def _overrides(config: TableConfiguration, source: SourcePlatform, problems: lis
 
 def _override_of(column: SourceColumn, overrides: Mapping[str, _Override], source: SourcePlatform) -> _Override | None:
     """The mapping of a column: one that names its arguments goes before one that doesn't."""
-    for spelling in (column.native_type, column.native_type.partition("(")[0], column.base_type):
+    for spelling in (column.native_type, _ARGUMENTS.sub("", column.native_type), column.base_type):
         if override := overrides.get(_normalised(spelling, source)):
             return override
     return None
@@ -113,7 +121,7 @@ def _normalised(type_name: str, source: SourcePlatform) -> str:
     """One spelling for the synonyms of a type, such as `int4` and `INTEGER`."""
     try:
         return exp.DataType.build(type_name, dialect=source.dialect, udt=True).sql(source.dialect).upper()
-    except ParseError:
+    except SqlglotError:
         return " ".join(type_name.upper().split())
 
 

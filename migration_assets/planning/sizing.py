@@ -48,13 +48,15 @@ def partition_count(size: PartitionSize, rows: int, size_bytes: int) -> int:
         most = AUTO_MAX_PARTITIONS_OF_LARGE if size_bytes >= LARGE_TABLE_BYTES else AUTO_MAX_PARTITIONS
         return max(1, min(most, math.ceil(size_bytes / AUTO_PARTITION_BYTES)))
     if size.target_size_mb is not None:
-        count, key = math.ceil(size_bytes / (size.target_size_mb * MEGABYTE)), "targetSizeMb"
+        # Beyond the limit the exact number is of no interest, and may be infinite.
+        count = math.ceil(min(size_bytes / (size.target_size_mb * MEGABYTE), 1e15))
+        key = "targetSizeMb"
     else:
         assert size.max_rows_per_partition is not None
         count, key = math.ceil(rows / size.max_rows_per_partition), "maxRowsPerPartition"
     if count > MAX_PARTITIONS:
         raise PartitionSizeError(
-            f"partitionSize.{key} makes {count:,} partitions of about {rows:,} rows; the most is "
+            f"partitionSize.{key} makes {count:,} partitions of a table of about {rows:,} rows; the most is "
             f"{MAX_PARTITIONS:,}: raise {key}"
         )
     return max(1, count)

@@ -60,6 +60,30 @@ class ColumnType:
         """Whether smallest and largest value are the same on every platform (text has collations)."""
         return self.is_numeric or self.kind in (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ)
 
+    def is_rounded_in(self, column: ColumnType) -> bool:
+        """Whether a column of another type would take the values without an error, but not exactly.
+
+        Warehouses round and cut when they convert; values that are too large or of another form they refuse.
+        """
+        mine, theirs = self.kind, column.kind
+        if theirs in (Kind.DECIMAL, Kind.INTEGER):
+            return mine is Kind.FLOAT or (mine is Kind.DECIMAL and (self.scale or 0) > (column.scale or 0))
+        if theirs is Kind.FLOAT:
+            if mine is Kind.FLOAT:
+                return (self.bits or 64) > (column.bits or 64)
+            exact_digits = 6 if column.bits == 32 else 15
+            return mine in (Kind.DECIMAL, Kind.INTEGER) and self.digits > exact_digits
+        if mine in (Kind.TIMESTAMP, Kind.TIMESTAMP_TZ) and theirs in (Kind.DATE, Kind.TIME, Kind.TIMESTAMP):
+            return mine is not theirs or _fraction(self) > _fraction(column)
+        return mine is theirs and _fraction(self) > _fraction(column)
+
+    @property
+    def digits(self) -> int:
+        """The most decimal digits of a DECIMAL or INTEGER."""
+        if self.kind is Kind.INTEGER:
+            return {16: 5, 32: 10, 64: 19}[self.bits or 64]
+        return self.precision or MAX_DECIMAL_PRECISION
+
     def to_arrow(self) -> pa.DataType:
         """The Arrow type of the column in staged files."""
         match self.kind:
@@ -83,6 +107,13 @@ class ColumnType:
                 return pa.timestamp("us", tz="UTC")
             case Kind.TEXT | Kind.JSON | Kind.UUID:
                 return pa.string()
+
+
+def _fraction(column_type: ColumnType) -> int:
+    """Fractional-second digits; 0 for types without."""
+    if column_type.kind not in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ):
+        return 0
+    return 6 if column_type.precision is None else column_type.precision
 
 
 BOOLEAN = ColumnType(Kind.BOOLEAN)

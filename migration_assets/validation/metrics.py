@@ -107,6 +107,9 @@ def _aggregates(column_type: ColumnType, value: exp.Expr) -> list[tuple[str, exp
         measured = call("OCTET_LENGTH", value.copy())
     elif column_type.kind is Kind.BOOLEAN:
         measured = exp.Case().when(value.copy(), exp.Literal.number(1)).else_(exp.Literal.number(0))
+    elif column_type.kind is Kind.FLOAT:
+        # Some systems sum and print narrow numbers as narrow ones, others as wide ones.
+        measured = exp.cast(value.copy(), exp.DataType.Type.DOUBLE)
     elif not column_type.is_ordered:
         return aggregates
     assert measured is not None
@@ -122,8 +125,10 @@ def _value(value: object, column_type: ColumnType | None) -> Value:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Decimal):
-        # One text for equal numbers: no exponent, no zeros at the end.
-        return f"{value.normalize():f}" if value % 1 else str(int(value))
+        # One text for equal numbers: no exponent, no zeros at the end. Arithmetic would round to 28 digits.
+        text = f"{value:f}"
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+        return "0" if text == "-0" else text.lower()
     if isinstance(value, datetime):
         # A source may give an instant as UTC wall time without a zone.
         if column_type is not None and column_type.kind is Kind.TIMESTAMP_TZ and value.tzinfo is None:

@@ -39,8 +39,8 @@ def check_schema(
     """Every planned column is in the target, under its name and with a type that is the planned one.
 
     Args:
-        types_are_ours: whether this program made the table; the types of one that the user made are the
-            user's choice, and that the rows were loaded into them is the proof that they fit.
+        types_are_ours: whether the table has the planned types. One that was there before keeps its own, and
+            that the rows were loaded into them is the proof that they fit.
     """
     problems = []
     for column in plan.columns:

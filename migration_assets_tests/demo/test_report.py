@@ -20,7 +20,7 @@ _TABLE = {
     "partitions": 7,
     "bytes": 5_000_000,
     "seconds": 2.0,
-    "checks": [{"name": "rows", "verdict": "passed"}],
+    "checks": [{"name": "rows", "verdict": "pass"}],
 }
 
 
@@ -35,7 +35,7 @@ def test_published_and_checked_is_complete() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"status": "loaded"}, {"status": "failed"}, {"checks": [{"name": "rows", "verdict": "failed"}]}],
+    [{"status": "loaded"}, {"status": "failed"}, {"checks": [{"name": "rows", "verdict": "fail"}]}],
     ids=["not published", "failed", "check failed"],
 )
 def test_one_table_short_of_it_is_not_complete(changes: dict[str, Any]) -> None:
@@ -50,5 +50,5 @@ def test_the_report_shows_rows_partitions_rate_and_checks() -> None:
     console = Console(width=140, record=True, file=io.StringIO())
     report.show(_status(seconds=None, rows=None), console)
     text = console.export_text()
-    for shown in ("flights", "published", "336,776", "168,388", "5.00 MB", "rows: passed"):
+    for shown in ("flights", "published", "336,776", "168,388", "5.0 MB", "rows: pass"):
         assert shown in text

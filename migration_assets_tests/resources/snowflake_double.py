@@ -43,6 +43,7 @@ class SnowflakeDouble:
     statements: list[str] = field(default_factory=list)
     query_tags: list[str] = field(default_factory=list)
     connections: list[dict[str, Any]] = field(default_factory=list)
+    opened: list[Connection] = field(default_factory=list)
     answers: list[tuple[re.Pattern[str], Answer]] = field(default_factory=list)
 
     def answer(self, pattern: str, answer: Answer) -> None:
@@ -56,7 +57,8 @@ class SnowflakeDouble:
 
     def connect(self, **arguments: Any) -> Connection:
         self.connections.append(arguments)
-        return Connection(self)
+        self.opened.append(Connection(self))
+        return self.opened[-1]
 
     def execute(self, statement: str, query_tag: str) -> Rows:
         self.statements.append(statement)

@@ -14,7 +14,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from dagster import ConfigurableResource
+from dagster import EnvVar, asset, materialize
+from dagster_snowflake import SnowflakeResource
 from sqlglot import exp
 
 from migration_assets.platforms import types
@@ -594,5 +595,19 @@ def test_only_stages_that_snowflake_sees_are_accepted(warehouse: SnowflakeWareho
         warehouse.require_stage(FileSystemStage(url="s3://bucket"))
 
 
-def test_the_warehouse_is_a_dagster_resource(warehouse: SnowflakeWarehouse) -> None:
-    assert isinstance(warehouse, ConfigurableResource)
+def test_dagster_gives_the_secret_at_run_time_and_ends_the_sessions(
+    snowflake_double: SnowflakeDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_SNOWFLAKE_PASSWORD", PASSWORD)
+    snowflake_double.answer("COUNT", [{"rows": 3}])
+    connection = SnowflakeResource(account="a", user="u", password=EnvVar("TEST_SNOWFLAKE_PASSWORD"))
+
+    @asset
+    def counted(warehouse: SnowflakeWarehouse) -> None:
+        assert warehouse.count_rows(TARGET) == 3
+
+    materialize([counted], resources={"warehouse": SnowflakeWarehouse(snowflake=connection)})
+
+    (arguments,) = snowflake_double.connections
+    assert arguments["password"] == PASSWORD
+    assert [opened.is_closed() for opened in snowflake_double.opened] == [True]

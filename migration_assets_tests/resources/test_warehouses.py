@@ -488,6 +488,24 @@ def comment_of(place: Place, table: TableName) -> object:
     return row["text"]
 
 
+ROUNDED = [
+    (types.decimal(10, 3), "DECIMAL(12,2)"),
+    (types.decimal(10, 2), "INTEGER"),
+    (types.floating(64), "DECIMAL(38,10)"),
+    (types.integer(64), "DOUBLE"),
+    (types.temporal(Kind.TIMESTAMP), "DATE"),
+]
+
+
+@pytest.mark.parametrize(("kind", "existing"), ROUNDED)
+def test_a_target_that_would_round_is_refused(place: Place, kind: ColumnType, existing: str) -> None:
+    target = place.name("T")
+    place.execute(f'CREATE TABLE {place.sql(target)} ("a" {existing})')
+
+    with pytest.raises(WarehouseError, match=r"would round or cut the values of a \("):
+        place.warehouse.create_load_table(place.name("T__1"), place.columns(a=kind), target, mark(1))
+
+
 MISMATCHES = [
     ('"a" DECIMAL(12,3)', "lacks b"),
     ('"a" DECIMAL(12,3), "b" VARCHAR, "must" VARCHAR NOT NULL', "needs a value in must"),

@@ -334,8 +334,9 @@ def _arithmetic_ranges(
     span = high - low + 1
     if span > _DENSE_SPAN * table.estimated_rows:
         return None
-    width = max(1, math.ceil(span / max(count, 1)))
-    width = width if max_rows is None else min(width, max_rows)
+    # Unique values: a range of `max_rows` values never holds more rows, however wrong the estimate is.
+    pieces = max(count, 1) if max_rows is None else math.ceil(span / max_rows)
+    width = max(1, math.ceil(span / pieces))
     starts = [(str(start),) for start in range(low + width, high + 1, width)]
     rows = math.ceil(table.estimated_rows * min(1.0, width / span))
     return [replace(part, rows=rows) for part in _between(None, starts, None)]

@@ -16,6 +16,9 @@ import sqlalchemy as sa
 
 from migration_assets.resources.ledger import schema
 
+FILE_STAGE = "workflow file"
+"""The stage of errors that are in the file itself."""
+
 
 class WorkflowStatus(str, Enum):
     """The life of a workflow."""
@@ -162,8 +165,15 @@ class Ledger:
             row = connection.execute(sa.select(table).where(table.c.path == path)).first()
         return FileRecord(row.path, row.content_hash, row.valid, row.problems) if row else None
 
+    def files(self) -> list[FileRecord]:
+        """All files that were seen, by path."""
+        table = schema.files
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(table).order_by(table.c.path)).all()
+        return [FileRecord(row.path, row.content_hash, row.valid, row.problems) for row in rows]
+
     def record_file(self, path: str, content_hash: str, problems: str = "") -> None:
-        """Writes down that a file was seen, with what is wrong in it."""
+        """Writes down that a file was seen, with what is wrong in it, which is its one error from then on."""
         table = schema.files
         values: dict[str, object] = {
             "content_hash": content_hash,
@@ -175,6 +185,24 @@ class Ledger:
             changed = connection.execute(table.update().where(table.c.path == path).values(values))
             if not changed.rowcount:
                 connection.execute(table.insert().values(path=path, **values))
+            self._clear_file_error(connection, path)
+            if problems:
+                connection.execute(
+                    schema.errors.insert().values(
+                        workflow=Path(path).stem, stage=FILE_STAGE, message=problems, occurred_at=_now()
+                    )
+                )
+
+    def forget_file(self, path: str) -> None:
+        """Forgets a file and its error."""
+        with self._engine.begin() as connection:
+            connection.execute(schema.files.delete().where(schema.files.c.path == path))
+            self._clear_file_error(connection, path)
+
+    def _clear_file_error(self, connection: sa.Connection, path: str) -> None:
+        errors = schema.errors
+        of_file = (errors.c.workflow == Path(path).stem) & (errors.c.stage == FILE_STAGE)
+        connection.execute(errors.delete().where(of_file))
 
     # -- workflows ------------------------------------------------------------------------------
 
@@ -188,8 +216,13 @@ class Ledger:
         affinity: str | None,
         configuration: Mapping[str, object],
         tables: Sequence[SubmittedTable],
+        status: WorkflowStatus = WorkflowStatus.PENDING,
     ) -> None:
-        """Writes a workflow down, or its new version in the place of the old one; it becomes PENDING."""
+        """Writes a workflow down, or its new version in the place of the old one.
+
+        Args:
+            status: EXECUTING when the caller plans it at once; a sensor asks for a run of a PENDING one.
+        """
         table = schema.workflows
         values = {
             "file": file,
@@ -198,17 +231,27 @@ class Ledger:
             "source_platform": source_platform,
             "affinity": affinity,
             "configuration": json.dumps(configuration),
-            "status": WorkflowStatus.PENDING.value,
+            "status": status.value,
             "submitted_at": _now(),
-            "started_at": None,
+            "started_at": _now() if status is WorkflowStatus.EXECUTING else None,
             "ended_at": None,
         }
         with self._engine.begin() as connection:
             changed = connection.execute(table.update().where(table.c.name == name).values(values))
             if not changed.rowcount:
                 connection.execute(table.insert().values(name=name, **values))
+            # What kept its former version from being planned is no news of this one.
+            errors = schema.errors
+            of_workflow = (errors.c.workflow == name) & errors.c.table_name.is_(None) & (errors.c.stage != FILE_STAGE)
+            connection.execute(errors.delete().where(of_workflow))
             workflow_id = connection.execute(sa.select(table.c.id).where(table.c.name == name)).scalar_one()
             self._submit_tables(connection, workflow_id, tables)
+
+    def move_workflow(self, name: str, file: str) -> None:
+        """The workflow's file has another path now."""
+        table = schema.workflows
+        with self._engine.begin() as connection:
+            connection.execute(table.update().where(table.c.name == name).values(file=file))
 
     def _submit_tables(self, connection: sa.Connection, workflow_id: int, submitted: Sequence[SubmittedTable]) -> None:
         table = schema.tables
@@ -304,6 +347,8 @@ class Ledger:
         with self._engine.begin() as connection:
             workflow_id = sa.select(schema.workflows.c.id).where(schema.workflows.c.name == workflow)
             named = (tables.c.workflow_id == workflow_id.scalar_subquery()) & (tables.c.name == table)
+            # Changes nothing, but makes others wait that plan the same table: numbers must not meet.
+            connection.execute(tables.update().where(named).values(active=tables.c.active))
             table_id = connection.execute(sa.select(tables.c.id).where(named)).scalar_one()
             of_table = generations.c.table_id == table_id
             last = connection.execute(sa.select(sa.func.max(generations.c.number)).where(of_table)).scalar()
@@ -346,8 +391,14 @@ class Ledger:
         """The latest generation of a table."""
         return next(iter(self.generations(workflow, table)), None)
 
-    def generations(self, workflow: str | None = None, table: str | None = None) -> list[GenerationRecord]:
-        """The latest generation of each table that is still in its workflow, in the order of the files."""
+    def generations(
+        self, workflow: str | None = None, table: str | None = None, *, status: GenerationStatus | None = None
+    ) -> list[GenerationRecord]:
+        """The latest generation of each table that is still in its workflow, in the order of the files.
+
+        Args:
+            status: only those in this status.
+        """
         g, t, w = schema.generations, schema.tables, schema.workflows
         newer = g.alias("newer")
         latest = sa.select(sa.func.max(newer.c.number)).where(newer.c.table_id == g.c.table_id)
@@ -362,6 +413,8 @@ class Ledger:
             query = query.where(w.c.name == workflow)
         if table is not None:
             query = query.where(t.c.name == table)
+        if status is not None:
+            query = query.where(g.c.status == status.value)
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
         return [
@@ -445,7 +498,11 @@ class Ledger:
         }.get(status)
         values: dict[str, object] = {"status": status.value}
         if moment:
-            values[moment] = _now()
+            # Progress is written down again and again; a partition starts once.
+            is_start = status is PartitionStatus.EXTRACTING
+            values[moment] = (
+                sa.func.coalesce(table.c[moment], sa.literal(_now(), schema.UtcDateTime)) if is_start else _now()
+            )
         for column, known in (("rows", rows), ("bytes", sizes), ("snapshot", snapshots)):
             if known is not None:
                 values[column] = sa.bindparam(f"new_{column}")
@@ -554,7 +611,8 @@ class Ledger:
         busy = TableBusyError(f"another run is moving the table {name}: wait for it, or stop it, then start again")
         if self._url.get_backend_name() == "postgresql":
             key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-            with self._engine.connect() as connection:
+            # Without a transaction, which the server may end when it is idle for long.
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 if not connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar():
                     raise busy
                 try:

@@ -159,7 +159,7 @@ _VIEWS = {
                    SUM(CASE WHEN status = 'extracted' THEN 1 ELSE 0 END) AS extracted,
                    SUM(CASE WHEN status = 'loaded' THEN 1 ELSE 0 END) AS loaded,
                    SUM(CASE WHEN status = 'failed' THEN 1 ELSE 0 END) AS failed,
-                   SUM(rows) AS rows_moved, SUM(bytes) AS bytes_moved
+                   CAST(SUM(rows) AS BIGINT) AS rows_moved, CAST(SUM(bytes) AS BIGINT) AS bytes_moved
             FROM partitions GROUP BY generation_id
         ) p ON p.generation_id = g.id
         WHERE t.active""",

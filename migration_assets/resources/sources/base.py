@@ -21,6 +21,10 @@ class TransientSourceError(SourceError):
     """A fault that may be gone at the next attempt: a lost connection, a server that starts or is full."""
 
 
+class SnapshotLostError(TransientSourceError):
+    """The source has let the snapshot go: no new reader can open it, those that have it can go on."""
+
+
 @dataclass(frozen=True)
 class ReadColumn:
     """A column of the staged rows and the source column it comes from (for errors)."""
@@ -49,7 +53,7 @@ class Reader(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Ends the connection, also in the middle of a read."""
+        """Ends the connection, also in the middle of a read, and then from any thread; the read fails."""
 
 
 class Snapshot(ABC):
@@ -67,11 +71,15 @@ class Snapshot(ABC):
 
     @abstractmethod
     def open_reader(self) -> Reader:
-        """A new connection under this snapshot."""
+        """A new connection under this snapshot.
+
+        Raises:
+            SnapshotLostError: the source doesn't hold it any more.
+        """
 
     @abstractmethod
     def query(self, statement: str) -> list[Row]:
-        """Runs one statement under this snapshot."""
+        """Runs one statement under this snapshot, which stays as it is when the statement fails."""
 
     @abstractmethod
     def cancel_query(self) -> None:

@@ -17,6 +17,8 @@ from pyarrow import csv
 from migration_assets.platforms.types import Kind
 from migration_assets.resources.sources.base import ReadColumn, SourceError
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 _FAILED_AT = re.compile(r"In CSV column #(\d+)(?:: Row #(\d+))?")
 
 # The value of a hexadecimal digit at the digit's character code.
@@ -48,6 +50,9 @@ def parse_csv_block(block: bytes | bytearray, columns: Sequence[ReadColumn], *, 
     Raises:
         BadValueError: a field is not a value of its column's type.
     """
+    if block.startswith(_BYTE_ORDER_MARK):
+        # The mark is the first character of the first value, but the reader would take it for the file's own.
+        block = _BYTE_ORDER_MARK + block
     try:
         table = _read(block, columns, check_utf8, as_text=False)
     except pa.ArrowInvalid as error:
@@ -121,4 +126,6 @@ def _locate(error: pa.ArrowInvalid, block: bytes | bytearray, columns: Sequence[
     column = columns[int(match.group(1))]
     row = int(match.group(2) or 1) - 1
     values = _read(block, columns, False, as_text=True).column(int(match.group(1)))
-    return BadValueError(column, str(values[row].as_py()))
+    # Text that is not UTF-8 may be the very reason.
+    value = values[row].cast(pa.binary()).as_py() or b""
+    return BadValueError(column, value.decode(errors="backslashreplace"))

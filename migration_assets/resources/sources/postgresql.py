@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -23,6 +24,7 @@ from migration_assets.resources.sources.base import (
     ReadColumn,
     Reader,
     Snapshot,
+    SnapshotLostError,
     Source,
     SourceError,
     TransientSourceError,
@@ -34,6 +36,15 @@ BLOCK_BYTES = 4 * 1024 * 1024
 
 BLOCKS_AHEAD = 2
 """Blocks that wait for the parser; with them the memory of a stream is bounded."""
+
+POLL_SECONDS = 0.1
+"""How often the two ends of a stream look whether it was closed."""
+
+CLOSE_SECONDS = 2
+"""What the server has to break off a query and to say goodbye; then the connection is cut."""
+
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 30, 10, 6
+"""Seconds without a word, seconds between probes, and probes without an answer until a connection is dead."""
 
 _END = object()
 
@@ -93,9 +104,9 @@ class PostgreSQLSource(ConfigurableResource, Source):  # type: ignore[type-arg]
                 connect_timeout=self.connect_timeout_seconds,
                 application_name="migration-assets",
                 options=" ".join(f"-c {name}={_escape(value)}" for name, value in SESSION_SETTINGS.items()),
-                keepalives_idle=30,
-                keepalives_interval=10,
-                keepalives_count=6,
+                keepalives_idle=KEEPALIVE_IDLE,
+                keepalives_interval=KEEPALIVE_INTERVAL,
+                keepalives_count=KEEPALIVE_COUNT,
             )
         except psycopg2.OperationalError as error:
             raise TransientSourceError(
@@ -131,8 +142,13 @@ class _PostgreSQLSnapshot(Snapshot):
         return _PostgreSQLReader(self._source, self._database, self._exported, self._check_utf8)
 
     def query(self, statement: str) -> list[Row]:
+        # A statement that fails would end the transaction, and the snapshot with it. It fails in one of its own.
         with self._lock:
-            return _query(self._connection, statement)
+            _execute(self._connection, "SAVEPOINT question")
+            try:
+                return _query(self._connection, statement)
+            finally:
+                _execute(self._connection, "ROLLBACK TO SAVEPOINT question")
 
     def cancel_query(self) -> None:
         if self._lock.locked():
@@ -150,9 +166,10 @@ class _PostgreSQLReader(Reader):
         self._thread = threading.Thread(target=self._loop.run_forever, name="postgresql-reader", daemon=True)
         self._thread.start()
         self._closed = threading.Event()
+        self._closing = threading.Lock()
         self._connection: asyncpg.Connection | None = None
         try:
-            self._connection = self._wait(self._connect(database, snapshot))
+            self._wait(self._connect(database, snapshot))
         except BaseException:
             self.close()
             raise
@@ -163,8 +180,7 @@ class _PostgreSQLReader(Reader):
 
     def read(self, query: str, columns: Sequence[ReadColumn]) -> Iterator[pa.Table]:
         blocks: queue.Queue[object] = queue.Queue(maxsize=BLOCKS_AHEAD)
-        stopped = threading.Event()
-        copying = asyncio.run_coroutine_threadsafe(self._copy(query, blocks, stopped), self._loop)
+        copying = asyncio.run_coroutine_threadsafe(self._copy(query, blocks), self._loop)
         finished = False
         try:
             while (block := self._next(blocks)) is not _END:
@@ -177,38 +193,47 @@ class _PostgreSQLReader(Reader):
             raise SourceError(explained) from None
         finally:
             if not finished:
-                stopped.set()
                 self.close()
 
     def _next(self, blocks: queue.Queue[object]) -> object:
-        while True:
-            try:
-                return blocks.get(timeout=0.5)
-            except queue.Empty:
-                if self._closed.is_set():
-                    raise TransientSourceError("the connection was closed during a read") from None
+        while not self._closed.is_set():
+            with suppress(queue.Empty):
+                return blocks.get(timeout=POLL_SECONDS)
+        raise TransientSourceError("the connection was closed during a read")
+
+    def _put(self, blocks: queue.Queue[object], item: object) -> None:
+        # Blocking the loop is meant: it serves this one connection, and a full queue must hold back the server.
+        while not self._closed.is_set():
+            with suppress(queue.Full):
+                return blocks.put(item, timeout=POLL_SECONDS)
+        raise TransientSourceError("the connection was closed during a read")
 
     def close(self) -> None:
-        if self._closed.is_set():
-            return
-        self._closed.set()
+        with self._closing:
+            if self._closed.is_set():
+                return
+            self._closed.set()
+        ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
         with suppress(TimeoutError, concurrent.futures.TimeoutError):
-            ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
-            ending.result(timeout=self._source.connect_timeout_seconds)
+            ending.result(timeout=self._source.connect_timeout_seconds + CLOSE_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=self._source.connect_timeout_seconds)
+        self._thread.join(timeout=CLOSE_SECONDS)
         if not self._thread.is_alive():
             self._loop.close()
 
     async def _end(self) -> None:
+        # A cancelled COPY is broken off in the server too, which would notice a connection that was cut only when
+        # it has a row to send.
+        await _cancel_others()
         if self._connection is not None:
+            with suppress(*_TRANSIENT, asyncpg.PostgresError):
+                await self._connection.close(timeout=CLOSE_SECONDS)
             self._connection.terminate()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.gather(*others, return_exceptions=True)
+        await _cancel_others()
 
-    async def _connect(self, database: str, snapshot: str) -> asyncpg.Connection:
+    async def _connect(self, database: str, snapshot: str) -> None:
         source = self._source
-        connection = await asyncpg.connect(
+        self._connection = await asyncpg.connect(
             host=source.host,
             port=source.port,
             user=source.username,
@@ -219,12 +244,17 @@ class _PostgreSQLReader(Reader):
             statement_cache_size=0,
             server_settings={**SESSION_SETTINGS, "application_name": "migration-assets"},
         )
-        await connection.execute(
-            f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'"
-        )
-        return connection
+        _keep_alive(self._connection)
+        await self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            await self._connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+        except _NO_SNAPSHOT as error:
+            raise SnapshotLostError(
+                f"PostgreSQL doesn't hold the snapshot any more, since the connection that took it was lost: "
+                f"{_message(error)}"
+            ) from error
 
-    async def _copy(self, query: str, blocks: queue.Queue[object], stopped: threading.Event) -> int:
+    async def _copy(self, query: str, blocks: queue.Queue[object]) -> int:
         assert self._connection is not None
         block = bytearray()
 
@@ -233,35 +263,42 @@ class _PostgreSQLReader(Reader):
             # PostgreSQL sends one row a message and asyncpg joins whole messages: a block ends with a row.
             block += messages
             if len(block) >= BLOCK_BYTES:
-                _put(blocks, block, stopped)
+                self._put(blocks, block)
                 block = bytearray()
 
         try:
             status = await self._connection.copy_from_query(query, output=collect, format="csv")
             if block:
-                _put(blocks, block, stopped)
+                self._put(blocks, block)
             return int(status.rpartition(" ")[2])
         finally:
-            _put(blocks, _END, stopped)
+            with suppress(TransientSourceError):
+                self._put(blocks, _END)
 
-    def _wait(self, coroutine: Coroutine[None, None, asyncpg.Connection]) -> asyncpg.Connection:
-        return _translated(asyncio.run_coroutine_threadsafe(coroutine, self._loop).result)
-
-
-class _StoppedError(Exception):
-    """The consumer of the stream has gone away."""
+    def _wait(self, coroutine: Coroutine[None, None, None]) -> None:
+        _translated(asyncio.run_coroutine_threadsafe(coroutine, self._loop).result)
 
 
-def _put(blocks: queue.Queue[object], item: object, stopped: threading.Event) -> None:
-    # Blocking the loop is meant: it serves this one connection, and a full queue must hold back the server.
-    while not stopped.is_set():
-        try:
-            blocks.put(item, timeout=0.5)
-        except queue.Full:
-            continue
-        return
-    if item is not _END:
-        raise _StoppedError
+async def _cancel_others() -> None:
+    """Cancels every other task of the loop and waits for its end."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+def _keep_alive(connection: asyncpg.Connection) -> None:
+    """Lets the system find out that the server is gone; asyncpg has no setting for it."""
+    sock = connection._transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (
+            ("TCP_KEEPIDLE", KEEPALIVE_IDLE),
+            ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL),
+            ("TCP_KEEPCNT", KEEPALIVE_COUNT),
+        ):
+            if hasattr(socket, option):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 _Result = TypeVar("_Result")
@@ -270,10 +307,18 @@ _Result = TypeVar("_Result")
 _TRANSIENT = (
     OSError,
     asyncio.TimeoutError,
+    concurrent.futures.CancelledError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+)
+
+# What PostgreSQL 12 to 18 answer to the name of a snapshot whose transaction is over.
+_NO_SNAPSHOT = (
+    asyncpg.InvalidParameterValueError,
+    asyncpg.UndefinedObjectError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
 )
 
 
@@ -296,6 +341,14 @@ def _query(connection: psycopg2.extensions.connection, statement: str) -> list[R
         raise TransientSourceError(f"PostgreSQL broke off: {_message(error)}") from error
     except psycopg2.Error as error:
         raise SourceError(f"PostgreSQL refused the query: {_message(error)}") from error
+    except ValueError as error:
+        raise SourceError(f"PostgreSQL's answer can't be read: {_message(error)}") from error
+
+
+def _execute(connection: psycopg2.extensions.connection, statement: str) -> None:
+    """Runs a statement that has no rows; one that a lost connection can't run is passed over."""
+    with suppress(psycopg2.Error), connection.cursor() as cursor:
+        cursor.execute(statement)
 
 
 def _message(error: Exception) -> str:

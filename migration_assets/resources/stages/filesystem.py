@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pyarrow as pa
 from dagster import ConfigurableResource
@@ -47,9 +48,11 @@ class FileSystemStage(ConfigurableResource, Stage):  # type: ignore[type-arg]
     @property
     def base_path(self) -> str:
         """The root inside `filesystem`, without a slash at the end."""
-        parts = urlsplit(self.url)
-        path = parts.path if self.is_local else parts.netloc + parts.path
-        return path.rstrip("/")
+        scheme, separator, path = self.url.partition("://")
+        if not separator:
+            return self.url.rstrip("/")
+        # A file URL writes special characters as %20 and so on; an object's key is written as it is.
+        return (url2pathname(urlsplit(self.url).path) if scheme == "file" else path).rstrip("/")
 
     @cached_property
     def filesystem(self) -> fs.FileSystem:
@@ -61,6 +64,11 @@ class FileSystemStage(ConfigurableResource, Stage):  # type: ignore[type-arg]
         if self.is_local:
             return fs.LocalFileSystem()
         scheme = urlsplit(self.url).scheme
+        if "@" in urlsplit(self.url).netloc:
+            raise StageError(
+                f"the {scheme} stage's address holds credentials, which every log would show: "
+                "give them in the SDK's environment variables"
+            )
         if scheme != "s3":
             raise StageError(f"stage {self.url}: the scheme {scheme!r} is not known; use file:// or s3://")
         endpoint = urlsplit(self.s3_endpoint)

@@ -6,13 +6,14 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 
 from sqlglot import exp
 
-from migration_assets.platforms.base import Row, TableName, TargetColumn, TargetPlatform
+from migration_assets.platforms.base import PlatformError, Row, TableName, TargetColumn, TargetPlatform
 from migration_assets.platforms.types import ColumnType
 from migration_assets.resources.stages.base import Stage, StagedFile
 
@@ -91,6 +92,10 @@ class Warehouse(ABC):
     def target_name(self, database: str, schema: str, table: str) -> TableName:
         """The exact name of a target table: the deployment may put a prefix before the database."""
 
+    def hold(self, database: str) -> AbstractContextManager[None]:
+        """Keeps a database at hand for several operations in a row, where opening it costs something."""
+        return nullcontext()
+
     @abstractmethod
     def describe(self, table: TableName) -> TargetTable | None:
         """The table as it is now; None when there is none."""
@@ -149,7 +154,8 @@ def require_fit(
     """Refuses an existing target that the planned columns can't fill.
 
     Raises:
-        WarehouseError: the target lacks a planned column, or has another one that must have a value.
+        WarehouseError: the target lacks a planned column, has one that would round its values, or has another
+            one that must have a value.
     """
 
     def known(name: str, names: Sequence[str]) -> bool:
@@ -172,6 +178,25 @@ def require_fit(
             f"{target} exists and needs a value in {', '.join(unfilled)}, which the source doesn't give. Let "
             "these columns be null, give them a default, or drop the target so that it is made anew."
         )
+
+    rounded = [
+        f"{column.name} ({column.type} in {other.type})"
+        for column in columns
+        for other in existing
+        if platform.same_name(column.name, other.name) and _rounds(platform, column, other)
+    ]
+    if rounded:
+        raise WarehouseError(
+            f"{target} exists and would round or cut the values of {', '.join(rounded)}. Change the target's types, "
+            "map the columns to them in the workflow, or drop the target so that it is made anew."
+        )
+
+
+def _rounds(platform: TargetPlatform, column: LoadColumn, existing: TargetColumn) -> bool:
+    try:
+        return column.type.is_rounded_in(platform.parse_type(existing.type))
+    except PlatformError:
+        return False  # A type that isn't staged takes what it can convert, and refuses the rest.
 
 
 def plain_value(value: object) -> object:

@@ -7,6 +7,7 @@ that a process killed at any moment leaves what was there before, or all of what
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections import defaultdict
@@ -15,6 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -55,15 +57,17 @@ _ADD_TO_HISTORY = 'INSERT INTO "_migration"."loaded_files" (table_schema, table_
 _CLEAR_HISTORY = 'DELETE FROM "_migration"."loaded_files" WHERE table_schema = ? AND table_name = ?'
 
 _FIND_RELATION = """
-SELECT table_oid, comment, sql, false FROM duckdb_tables()
+SELECT table_oid, comment, false FROM duckdb_tables()
 WHERE database_name = current_database() AND lower(schema_name) = lower($1) AND lower(table_name) = lower($2)
 UNION ALL
-SELECT view_oid, comment, sql, true FROM duckdb_views()
+SELECT view_oid, comment, true FROM duckdb_views()
 WHERE database_name = current_database() AND lower(schema_name) = lower($1) AND lower(view_name) = lower($2)
 """
-_FIND_COLUMNS = """
-SELECT column_name, data_type, is_nullable, column_default IS NOT NULL, comment FROM duckdb_columns()
-WHERE database_name = current_database() AND table_oid = ? ORDER BY column_index
+# Apart from the above: DuckDB writes both out for every table of the file, whichever is asked for.
+_FIND_DEFINITION = "SELECT sql FROM duckdb_tables() WHERE database_name = current_database() AND table_oid = ?"
+_FIND_COLUMN_COMMENTS = """
+SELECT column_name, comment FROM duckdb_columns()
+WHERE database_name = current_database() AND table_oid = ? AND comment IS NOT NULL
 """
 _FIND_INDEXES = "SELECT sql FROM duckdb_indexes() WHERE database_name = current_database() AND table_oid = ?"
 _FIND_TABLES = """
@@ -85,9 +89,7 @@ class _Relation:
 
     oid: int
     columns: tuple[TargetColumn, ...]
-    column_comments: Mapping[str, str]
     comment: str | None
-    definition: str
     is_view: bool
 
     @property
@@ -121,6 +123,16 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
 
     def target_name(self, database: str, schema: str, table: str) -> TableName:
         return TableName(self.database_prefix + database, schema, table)
+
+    @contextmanager
+    def hold(self, database: str) -> Iterator[None]:
+        file = self._file(database)
+        if not file.exists():
+            yield
+            return
+        # Connections of one process share an open file: while one is left, the next cost nothing.
+        with self._connected(file, f"can't open the database {database}"):
+            yield
 
     def describe(self, table: TableName) -> TargetTable | None:
         if not self._file(table.database).exists():
@@ -276,19 +288,18 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
             stop=stop_after_delay(self.lock_timeout_seconds),
             reraise=True,
         )
-        connection: duckdb.DuckDBPyConnection = attempts(
-            duckdb.connect,
-            str(file),
-            config={
-                "memory_limit": self.memory_limit,
-                "threads": self.threads,
-                # Keeping the order of the rows of a file would hold them back in memory.
-                "preserve_insertion_order": False,
-                "autoinstall_known_extensions": False,
-                # A table name in a query must never find a Python variable.
-                "python_enable_replacements": False,
-            },
-        )
+        settings = {
+            "memory_limit": self.memory_limit,
+            "threads": self.threads,
+            # Keeping the order of the rows of a file would hold them back in memory.
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            # A table name in a query must never find a Python variable.
+            "python_enable_replacements": False,
+        }
+        if not file.exists():
+            _create(file)
+        connection: duckdb.DuckDBPyConnection = attempts(duckdb.connect, str(file), config=settings)
         return connection
 
     def _file(self, database: str) -> Path:
@@ -299,6 +310,15 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
             return directory / name
         alike = (file for file in directory.glob("*.duckdb") if file.name.lower() == name.lower())
         return min(alike, default=directory / name)
+
+
+def _create(file: Path) -> None:
+    """Makes an empty database that appears whole: DuckDB can't open what it was killed in the middle of making."""
+    temporary = file.with_name(f".{file.name}.{uuid4().hex}")
+    duckdb.connect(str(temporary)).close()
+    with suppress(FileExistsError):  # Another process was first.
+        os.link(temporary, file)
+    temporary.unlink()
 
 
 def _file_name(database: str) -> str:
@@ -368,14 +388,15 @@ def _find(connection: duckdb.DuckDBPyConnection, table: TableName) -> _Relation 
     found = connection.execute(_FIND_RELATION, [table.schema, table.table]).fetchone()
     if found is None:
         return None
-    oid, comment, definition, is_view = found
-    columns = connection.execute(_FIND_COLUMNS, [oid]).fetchall()
+    oid, comment, is_view = found
+    columns = connection.execute(f"DESCRIBE {_sql(table)}").fetchall()
     return _Relation(
         oid=oid,
-        columns=tuple(TargetColumn(name, kind, nullable, default) for name, kind, nullable, default, _ in columns),
-        column_comments={name: text for name, _, _, _, text in columns if text},
+        columns=tuple(
+            TargetColumn(name, kind, nullable == "YES", default is not None)
+            for name, kind, nullable, _, default, *_ in columns
+        ),
         comment=comment,
-        definition=definition,
         is_view=is_view,
     )
 
@@ -409,11 +430,12 @@ def _create_table(load: TableName, columns: Sequence[LoadColumn]) -> exp.Create:
 
 def _create_alike(connection: duckdb.DuckDBPyConnection, load: TableName, current: _Relation) -> None:
     """Makes a table of the same definition: types, defaults, constraints, collations, comments of columns."""
-    match = _DEFINITION.fullmatch(current.definition)
+    found = connection.execute(_FIND_DEFINITION, [current.oid]).fetchone()
+    match = _DEFINITION.fullmatch(found[0]) if found else None
     if match is None:
         raise WarehouseError(f"can't read the definition of the table that {load} is to replace")
     connection.execute(f"CREATE TABLE {_sql(load)}{match.group(1)}")
-    for name, text in current.column_comments.items():
+    for name, text in connection.execute(_FIND_COLUMN_COMMENTS, [current.oid]).fetchall():
         column = exp.column(name, table=load.table, db=load.schema, quoted=True)
         _execute(connection, _comment("COLUMN", column, text))
 

@@ -1,0 +1,175 @@
+"""The definitions: loading them reads no secret and connects to nothing, and a run asks only for what it needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from migration_assets.definitions import build_definitions, valid_workflows
+from migration_assets.deployments import UnknownDeploymentError, current_deployment
+from migration_assets.jobs import WorkflowFile
+from migration_assets_tests.main_job import migrate, table, write_workflow
+from migration_assets_tests.servers import PostgreSQLDatabase
+from migration_assets_tests.test_main_job import ALL_PASS, verdicts
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+_SECRETS = ("SOURCE_", "SNOWFLAKE_", "MIGRATION_LEDGER_URL")
+
+# Loads the definitions as a code server does, where no socket can be opened and no secret's variable be read.
+_GUARDED_LOAD = f"""
+import os, socket, sys
+
+class Unconnected(socket.socket):
+    def connect(self, *address): raise AssertionError(f"connects to {{address}}")
+    connect_ex = connect
+
+def refuse(*arguments, **options): raise AssertionError(f"looks up {{arguments}}")
+
+class Environment(type(os.environ)):
+    def __getitem__(self, name):
+        if name.startswith({_SECRETS!r}) and not name.endswith({("_PORT", "_SSLMODE", "_THREADS", "_SECONDS", "_ROLE")!r}):
+            reads.append(name)
+        return super().__getitem__(name)
+
+reads = []
+socket.socket, socket.getaddrinfo, socket.create_connection = Unconnected, refuse, refuse
+os.environ.__class__ = Environment
+from migration_assets.definitions import defs
+repository = defs.get_repository_def()
+keys = sorted(key.to_user_string() for key in repository.asset_graph.get_all_asset_keys())
+print("assets", keys)
+print("reads", reads)
+"""
+
+
+@pytest.fixture
+def folder(migration_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty drop folder."""
+    folder = migration_home / "dropped"
+    folder.mkdir()
+    monkeypatch.setenv("MIGRATION_WORKFLOWS", str(folder))
+    return folder
+
+
+def load_guarded() -> str:
+    loaded = subprocess.run(
+        [sys.executable, "-c", _GUARDED_LOAD], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert loaded.returncode == 0, loaded.stderr
+    return loaded.stdout
+
+
+@pytest.mark.parametrize("deployment", ["local", "staging", "production"])
+def test_loading_connects_to_nothing_and_needs_no_secret(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, deployment: str
+) -> None:
+    monkeypatch.setenv("DAGSTER_DEPLOYMENT", deployment)
+    write_workflow(folder, "shop", [table("orders")], name="shop")
+
+    output = load_guarded()
+
+    assets = [f"shop/{step}/orders" for step in ("loaded", "source", "staged", "target")]
+    assert f"assets {assets}\n" in output
+
+
+@pytest.mark.parametrize("deployment", ["local", "staging", "production"])
+def test_loading_reads_no_secret(folder: Path, monkeypatch: pytest.MonkeyPatch, deployment: str) -> None:
+    monkeypatch.setenv("DAGSTER_DEPLOYMENT", deployment)
+    for name in ("SOURCE_POSTGRESQL_PASSWORD", "SNOWFLAKE_PASSWORD", "MIGRATION_LEDGER_URL"):
+        monkeypatch.setenv(name, "a secret")
+
+    assert "reads []" in load_guarded()
+
+
+def test_an_unknown_deployment_is_a_clear_error(migration_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_DEPLOYMENT", "prod")
+
+    with pytest.raises(UnknownDeploymentError, match="'prod' is not a deployment: use one of local, staging, product"):
+        current_deployment()
+
+
+def test_a_broken_file_and_a_second_file_of_a_workflow_keep_no_asset_away(folder: Path) -> None:
+    (folder / "broken.json").write_text("{")
+    write_workflow(folder, "shop", [table("orders")], name="shop")
+    document = json.loads((folder / "shop.json").read_text())
+    document["tables"].append({"source": {"tableName": "people"}, "target": {"tableName": "people"}})
+    (folder / "another.json").write_text(json.dumps(document))
+
+    definitions = build_definitions(current_deployment(), valid_workflows())
+
+    targets = {f"shop/target/{name}" for name in ("orders", "people")}
+    assert {key.to_user_string() for key in definitions.resolve_all_asset_keys()} >= targets
+
+
+def run_workflow(file: Path) -> dg.ExecuteInProcessResult:
+    """The main job as `dagster job execute` runs it."""
+    definitions = build_definitions(current_deployment(), [])
+    return definitions.resolve_job_def("run_workflow").execute_in_process(
+        run_config={"ops": {"migrate_tables": {"config": WorkflowFile(file=str(file)).model_dump()}}},
+        instance=dg.DagsterInstance.ephemeral(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("deployment", "missing"),
+    [("local", "SOURCE_POSTGRESQL_HOST"), ("staging", "MIGRATION_LEDGER_URL"), ("production", "SNOWFLAKE_ACCOUNT")],
+)
+def test_a_run_names_the_variable_that_it_lacks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, deployment: str, missing: str
+) -> None:
+    monkeypatch.setenv("DAGSTER_DEPLOYMENT", deployment)
+    given = {
+        "local": {},
+        "staging": {name: "x" for name in ("HOST", "USERNAME", "PASSWORD")},
+        "production": {name: "x" for name in ("HOST", "USERNAME", "PASSWORD")},
+    }[deployment]
+    for name, value in given.items():
+        monkeypatch.setenv(f"SOURCE_POSTGRESQL_{name}", value)
+    if deployment == "production":
+        monkeypatch.setenv("MIGRATION_LEDGER_URL", f"sqlite:///{folder}/ledger.sqlite")
+    file = write_workflow(folder, "shop", [table("orders")], name="shop")
+
+    with pytest.raises(Exception, match=missing):
+        run_workflow(file)
+
+
+def test_a_local_run_of_a_postgresql_workflow_asks_for_no_snowflake_variable(
+    folder: Path, postgresql_database: PostgreSQLDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in postgresql_database.environment().items():
+        monkeypatch.setenv(name, value)
+    assert not [name for name in os.environ if name.startswith("SNOWFLAKE_")]
+    postgresql_database.execute("CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders VALUES (1)")
+    file = write_workflow(folder, postgresql_database.database, [table("orders")], name="shop")
+
+    succeeded, tables = migrate(file)
+
+    assert succeeded
+    assert verdicts(tables["orders"]) == ALL_PASS
+
+
+def test_a_thousand_tables_load_in_seconds(folder: Path) -> None:
+    write_workflow(folder, "shop", [table(f"orders_{number}") for number in range(1000)], name="shop")
+
+    start = time.monotonic()
+    validation = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "migration_assets.definitions"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    seconds = time.monotonic() - start
+
+    assert validation.returncode == 0, validation.stderr[-3000:]
+    # 5 to 6 seconds on two cores of 2024; the rest is for a machine that does other things as well.
+    assert seconds < 16
