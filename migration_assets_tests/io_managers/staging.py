@@ -88,7 +88,7 @@ class Staging:
             return Extraction(plan, generation.id, generation.number, wanted, source, has_source_facts)
 
         manager = StageIOManager(
-            stage=self.stage,  # type: ignore[arg-type]
+            stage=self.stage,
             ledger=LedgerResource(url=self._ledger_url),
             target_file_mb=self.target_file_mb,
         )

@@ -19,7 +19,7 @@ from migration_assets.io_managers.stage_io_manager import MAX_FAILURES
 from migration_assets.platforms.base import Row
 from migration_assets.resources.ledger import Ledger, PartitionStatus
 from migration_assets.resources.sources.base import SourceError, TransientSourceError
-from migration_assets.resources.stages.base import Manifest
+from migration_assets.resources.stages.base import Manifest, StageError
 from migration_assets_tests.io_managers.staging import Staging
 from migration_assets_tests.stubs import Fault, Hang, StubSnapshot, StubSource, ids, table_plan
 
@@ -227,7 +227,7 @@ def test_a_stage_that_is_full_fails_the_partition_without_waiting_for_the_source
     staging: Staging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(stage: object, path: str) -> None:
-        raise stage_io_manager.StageError(f"can't write {path}: no space left")
+        raise StageError(f"can't write {path}: no space left")
 
     monkeypatch.setattr(type(staging.stage), "open_output", full)
     source = source_of(staging)

@@ -1,0 +1,1 @@
+"""Connections: sources, stages, warehouses, and the ledger."""

@@ -1,0 +1,1 @@
+"""Database systems that rows are read from."""

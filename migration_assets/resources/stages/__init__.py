@@ -1,0 +1,1 @@
+"""Places where extracted files wait for their load."""
