@@ -20,9 +20,10 @@ from dagster import (
     MaterializeResult,
     asset,
 )
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from migration_assets.assets import names
-from migration_assets.assets.generations import WorkflowTable, current, renewed
+from migration_assets.assets.generations import GenerationError, WorkflowTable, current, renewed
 from migration_assets.assets.loading import load_partitions
 from migration_assets.assets.publishing import PublishError, PublishOutcome, publish_table
 from migration_assets.io_managers.extraction import Extraction
@@ -97,7 +98,7 @@ def build_table_assets(
             plan=TablePlan.model_validate_json(generation.plan),
             generation_id=generation.id,
             generation=generation.number,
-            keys=tuple(_partition_keys(context)),
+            keys=_partition_keys(context, generation),
             source=getattr(context.resources, names.source_resource(platform)),
             has_source_facts=_has_source_facts(generation),
         )
@@ -125,14 +126,14 @@ def build_table_assets(
         with ledger.lock_table(workflow.name, slug):
             figures = load_partitions(
                 generation,
-                _partition_keys(context),
+                _partition_keys(context, generation),
                 manifests,
                 ledger=ledger,
                 stage=getattr(resources, names.STAGE),
                 warehouse=getattr(resources, names.WAREHOUSE),
             )
         for key, metadata in figures.items():
-            context.add_asset_metadata(metadata, partition_key=key)
+            context.add_asset_metadata(metadata, partition_key=key if len(figures) > 1 else None)
 
     @asset(
         key=names.target_key(workflow.name, slug),
@@ -205,9 +206,16 @@ def _has_source_facts(generation: GenerationRecord) -> bool:
     return facts is not None and SourceFacts.model_validate_json(facts).problem is None
 
 
-def _partition_keys(context: AssetExecutionContext) -> list[str]:
-    keys = list(context.partition_keys)
-    # Dagster turns a range whose end lies before its start into no partitions and a green run.
-    if not keys:
-        raise ValueError("the run's partition range holds no partition: its end lies before its start")
-    return keys
+def _partition_keys(context: AssetExecutionContext, generation: GenerationRecord) -> tuple[str, ...]:
+    """The run's partitions in plan order, by its tags: asking Dagster would read all keys of the table again."""
+    planned = [partition.key for partition in TablePlan.model_validate_json(generation.plan).partitions]
+    tags = context.run.tags
+    first, last = (tags.get(tag) or tags.get(PARTITION_NAME_TAG) for tag in names.RANGE_TAGS)
+    places = {key: place for place, key in enumerate(planned)}
+    start, end = places.get(first or ""), places.get(last or "")
+    if start is None or end is None or start > end:
+        raise GenerationError(
+            f"{generation.workflow}/{generation.table}: the run's partitions {first} to {last} are not partitions of "
+            f"generation {generation.number} in its order ({planned[0]} to {planned[-1]}): start the table anew"
+        )
+    return tuple(planned[start : end + 1])

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 
-from migration_assets.io_managers.layout import generation_folder, read_manifests
 from migration_assets.planning import TablePlan
 from migration_assets.platforms.base import TableName
 from migration_assets.resources.ledger import GenerationRecord, Ledger, PartitionStatus
@@ -51,7 +50,7 @@ def load_partitions(
     """Copies partitions into the load table.
 
     Args:
-        manifests: the finished partitions among `keys`.
+        manifests: the finished partitions of the generation.
 
     Returns:
         Metadata by partition.
@@ -69,10 +68,9 @@ def load_partitions(
         )
     warehouse.require_stage(stage)
     load, columns = load_table_name(plan, generation.number), load_columns(plan)
-    every = read_manifests(stage, generation_folder(plan.workflow, plan.table, generation.number))
     mark = PublishMark(plan.workflow, plan.table, generation.number)
     with warehouse.hold(plan.target.database):
-        wanted = _purged(warehouse, load, every, manifests)
+        wanted = _due(warehouse, load, manifests, keys)
         warehouse.create_load_table(load, columns, plan.target, mark)
         for batch in _batches(wanted):
             loaded = [manifest.partition for manifest in batch]
@@ -113,21 +111,21 @@ def _copy(
                 )
 
 
-def _purged(
-    warehouse: Warehouse, load: TableName, every: Mapping[str, Manifest], wanted: Mapping[str, Manifest]
+def _due(
+    warehouse: Warehouse, load: TableName, manifests: Mapping[str, Manifest], keys: Sequence[str]
 ) -> list[Manifest]:
-    """Drops a load table that holds files of a discarded attempt; then all of its partitions are due again."""
+    """The partitions to copy. A load table with files of a discarded attempt is dropped: all in it are due again."""
     present = set(warehouse.loaded_files(load))
-    valid = {file.path for manifest in every.values() for file in manifest.files}
+    valid = {file.path for manifest in manifests.values() for file in manifest.files}
     if present <= valid:
-        return list(wanted.values())
+        return [manifests[key] for key in keys]
     warehouse.drop_table(load)
     loaded_before = {
         key
-        for key, manifest in every.items()
-        if manifest.files and all(file.path in present for file in manifest.files)
+        for key, manifest in manifests.items()
+        if manifest.files and present >= {file.path for file in manifest.files}
     }
-    return [manifest for key, manifest in every.items() if key in wanted or key in loaded_before]
+    return [manifest for key, manifest in sorted(manifests.items()) if key in keys or key in loaded_before]
 
 
 def _batches(manifests: Sequence[Manifest]) -> Iterator[list[Manifest]]:

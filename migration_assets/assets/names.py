@@ -6,6 +6,7 @@ from dagster import AssetKey
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
 )
 
 WORKFLOW_TAG = "migration/workflow"
@@ -13,6 +14,8 @@ TABLE_TAG = "migration/table"
 GENERATION_TAG = "migration/generation"
 AFFINITY_TAG = "migration/affinity"
 CELERY_QUEUE_TAG = "dagster-celery/queue"
+
+RANGE_TAGS = (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
 
 LEDGER = "ledger"
 STAGE = "stage"
@@ -61,11 +64,13 @@ def affinity_tags(affinity: str | None) -> dict[str, str]:
 
 def run_tags(workflow: str, affinity: str | None, table: str, generation: int, keys: tuple[str, str]) -> dict[str, str]:
     """The tags of a run that moves the partitions from one key to another (both included)."""
+    first, last = keys
+    # A single partition is cheaper than a range of one, whose ends Dagster looks up again and again.
+    partitions = {PARTITION_NAME_TAG: first} if first == last else dict(zip(RANGE_TAGS, keys, strict=True))
     return {
         WORKFLOW_TAG: workflow,
         TABLE_TAG: table,
         GENERATION_TAG: str(generation),
-        ASSET_PARTITION_RANGE_START_TAG: keys[0],
-        ASSET_PARTITION_RANGE_END_TAG: keys[1],
+        **partitions,
         **affinity_tags(affinity),
     }

@@ -96,17 +96,17 @@ class StageIOManager(ConfigurableIOManager):
             raise ExtractionError(work.describe_failures())
         for key in obj.keys:
             context.step_context.add_asset_metadata(
-                partition_metadata(work.manifests[key], self.stage), partition_key=key
+                partition_metadata(work.manifests[key], self.stage),
+                # Naming the only partition of a run would have Dagster read all keys of the table again.
+                partition_key=key if len(obj.keys) > 1 else None,
             )
 
     def load_input(self, context: InputContext) -> dict[str, Manifest]:
-        """The manifests of the input's partitions that are finished, by partition key."""
+        """The manifests of all partitions of the table's generation that are finished, by partition key."""
         workflow, _, table = context.asset_key.path
         generation = self.ledger.ledger.generation(workflow, table)
         assert generation is not None, f"{workflow}/{table} was never planned"
-        manifests = read_manifests(self.stage, generation_folder(workflow, table, generation.number))
-        keys = set(context.asset_partition_keys)
-        return {key: manifest for key, manifest in sorted(manifests.items()) if key in keys}
+        return read_manifests(self.stage, generation_folder(workflow, table, generation.number))
 
 
 def partition_metadata(manifest: Manifest, stage: Stage) -> dict[str, RawMetadataValue]:
