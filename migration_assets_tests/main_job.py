@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ TARGET_SCHEMA = "PUBLIC"
 
 
 def write_workflow(
-    folder: Path, database: str, tables: list[Mapping[str, Any]], name: str = "moved", **keys: object
+    folder: Path, database: str, tables: Sequence[Mapping[str, Any]], name: str = "moved", **keys: object
 ) -> Path:
     """A workflow file; each table needs no more than its source's `tableName`."""
     document = {

@@ -110,7 +110,7 @@ def test_a_failing_partition_fails_its_table_by_name_and_leaves_its_target_untou
     source.execute(
         """
         CREATE TABLE good (id int PRIMARY KEY); INSERT INTO good SELECT generate_series(1, 10);
-        CREATE TABLE bad (id int PRIMARY KEY, price numeric(6,2)); 
+        CREATE TABLE bad (id int PRIMARY KEY, price numeric(6,2));
         INSERT INTO bad SELECT n, n FROM generate_series(1, 300) n;
         """
     )
@@ -254,7 +254,7 @@ def test_a_secret_appears_nowhere(source: PostgreSQLDatabase, tmp_path: Path, mi
     file = write_workflow(tmp_path, source.database, [table("t"), table("missing")])
     canary = "canary-0f4e1c"
 
-    outputs = []
+    outputs: list[str] = []
     for environment in ({}, {"SOURCE_POSTGRESQL_PASSWORD": canary}):
         process = start_migrate(file, environment, "--json")
         outputs += process.communicate(timeout=120)

@@ -84,7 +84,9 @@ def _publish(
         candidate = warehouse.describe(load)
         if candidate is None:
             raise PublishError(_named(plan, f"there is no load table {load}: materialize the loaded asset first"))
-        loaded = sum(warehouse.loaded_files(load).values())
+        files = warehouse.loaded_files(load)
+        _require_loaded(plan, manifests, files)
+        loaded = sum(files.values())
         checks = _blocking_checks(plan, list(manifests.values()), loaded, candidate, before, facts, warehouse)
         if any(check.verdict is Verdict.FAIL for check in checks.values()):
             _record(ledger, generation, checks)
@@ -115,6 +117,18 @@ def _require_every_partition(plan: TablePlan, manifests: Mapping[str, Manifest])
                 plan,
                 f"{len(missing)} of {len(plan.partitions)} partitions are not extracted yet "
                 f"({', '.join(missing[:5])}): materialize the missing and failed partitions, then the target",
+            )
+        )
+
+
+def _require_loaded(plan: TablePlan, manifests: Mapping[str, Manifest], files: Mapping[str, int]) -> None:
+    missing = [key for key, manifest in manifests.items() if any(file.path not in files for file in manifest.files)]
+    if missing:
+        raise PublishError(
+            _named(
+                plan,
+                f"{len(missing)} of {len(plan.partitions)} partitions are extracted and not loaded yet "
+                f"({', '.join(missing[:5])}): materialize them in the loaded asset, then the target",
             )
         )
 
