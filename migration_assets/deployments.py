@@ -74,7 +74,8 @@ def _local() -> Deployment:
         "local",
         ledger=LedgerResource(url=EnvVar(LEDGER_URL) if LEDGER_URL in os.environ else ledger_url),
         stage=_file_stage(os.environ.get(STAGE_URL) or (home / "stage").as_uri()),
-        warehouse=DuckDBWarehouse(directory=str(home / "warehouse")),
+        # Runs that load into one file wait for each other: as long as the load of a large table may take.
+        warehouse=DuckDBWarehouse(directory=str(home / "warehouse"), lock_timeout_seconds=3600),
         warehouse_kind="duckdb",
     )
 

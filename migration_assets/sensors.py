@@ -222,7 +222,7 @@ def due_tables(context: SensorEvaluationContext, ledger: LedgerResource) -> Sens
     asked = _run_keys(context.instance)
     due = [generation for generation in planned if _run_key(generation) not in asked]
     if not due:
-        return SensorResult(skip_reason=f"the runs of {len(planned)} tables wait for their turn")
+        return SensorResult(skip_reason=f"tables whose runs wait for their turn: {len(planned)}")
     assert context.repository_def is not None
     assets = context.repository_def.asset_graph
     ready = [generation for generation in due if assets.has(names.target_key(generation.workflow, generation.table))]
@@ -267,17 +267,17 @@ def _reload_definitions(context: SensorEvaluationContext, due: list[GenerationRe
     tables = sorted(f"{generation.workflow}/{generation.table}" for generation in due)
     digest = hashlib.sha256("\n".join(tables).encode()).hexdigest()
     before, _, moment = (context.cursor or "").partition(" ")
-    text = f"{len(tables)} tables are due, and not among the definitions ({', '.join(tables[:LONGEST_MESSAGE])})"
+    text = f"tables that are due, and not among the definitions: {len(tables)} ({', '.join(tables[:LONGEST_MESSAGE])})"
     if before == digest and time.time() - float(moment) < RELOAD_SECONDS:
         return SensorResult(
-            skip_reason=f"{text}, which were loaded again just now: is their workflow file in the drop folder, and "
+            skip_reason=f"{text}. They were loaded again just now: is their workflow file in the drop folder, and "
             "valid? They are loaded once more in a minute.",
             cursor=context.cursor,
         )
     origin = context.code_location_origin
     if not isinstance(origin, GrpcServerCodeLocationOrigin):
         return SensorResult(
-            skip_reason=f"{text}: the daemon loads its definitions again every minute; for the UI, reload the code "
+            skip_reason=f"{text}. The daemon loads its definitions again every minute; for the UI, reload the code "
             "location by hand, or start both with `dagster dev`, or give them a `dagster code-server`"
         )
     cursor = f"{digest} {time.time():.0f}"
@@ -285,11 +285,11 @@ def _reload_definitions(context: SensorEvaluationContext, due: list[GenerationRe
         origin.create_client().reload_code(timeout=RELOAD_TIMEOUT_SECONDS)
     except DagsterUserCodeUnreachableError as error:
         return SensorResult(
-            skip_reason=f"{text}, and the code server could not load them again: {error}. It has to be started with "
+            skip_reason=f"{text}. The code server could not load them again: {error}. It has to be started with "
             "`dagster code-server start` (`dagster dev` does); `dagster api grpc` can't reload.",
             cursor=cursor,
         )
-    return SensorResult(skip_reason=f"{text}: the definitions were loaded again", cursor=cursor)
+    return SensorResult(skip_reason=f"{text}. The definitions were loaded again.", cursor=cursor)
 
 
 # -- failures -----------------------------------------------------------------------------------

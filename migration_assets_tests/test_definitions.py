@@ -17,9 +17,8 @@ from dagster._serdes import serialize_value
 from migration_assets.definitions import build_definitions, valid_workflows
 from migration_assets.deployments import UnknownDeploymentError, current_deployment
 from migration_assets.jobs import WorkflowFile
-from migration_assets_tests.main_job import migrate, table, write_workflow
+from migration_assets_tests.main_job import migrate, table, verdicts, write_workflow
 from migration_assets_tests.servers import PostgreSQLDatabase
-from migration_assets_tests.test_main_job import ALL_PASS, verdicts
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -122,13 +121,9 @@ def test_a_run_names_the_variable_that_it_lacks(
     folder: Path, monkeypatch: pytest.MonkeyPatch, deployment: str, missing: str
 ) -> None:
     monkeypatch.setenv("DAGSTER_DEPLOYMENT", deployment)
-    given = {
-        "local": {},
-        "staging": {name: "x" for name in ("HOST", "USERNAME", "PASSWORD")},
-        "production": {name: "x" for name in ("HOST", "USERNAME", "PASSWORD")},
-    }[deployment]
-    for name, value in given.items():
-        monkeypatch.setenv(f"SOURCE_POSTGRESQL_{name}", value)
+    if deployment != "local":
+        for name in ("HOST", "USERNAME", "PASSWORD"):
+            monkeypatch.setenv(f"SOURCE_POSTGRESQL_{name}", "x")
     if deployment == "production":
         monkeypatch.setenv("MIGRATION_LEDGER_URL", f"sqlite:///{folder}/ledger.sqlite")
     file = write_workflow(folder, "shop", [table("orders")], name="shop")
@@ -149,7 +144,7 @@ def test_a_local_run_of_a_postgresql_workflow_asks_for_no_snowflake_variable(
     succeeded, tables = migrate(file)
 
     assert succeeded
-    assert verdicts(tables["orders"]) == ALL_PASS
+    assert set(verdicts(tables["orders"]).values()) == {"pass"}
 
 
 def test_a_thousand_tables_load_in_seconds(folder: Path) -> None:

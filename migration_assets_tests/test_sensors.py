@@ -94,7 +94,7 @@ def evaluate(
         repository_def=definitions.get_repository_def(),
         resources={names.LEDGER: ledger_resource()},
     ) as context:
-        context._code_location_origin = origin  # type: ignore[assignment]  # noqa: SLF001
+        context._code_location_origin = origin  # type: ignore[assignment]
         result = sensor(context)
     assert isinstance(result, dg.SensorResult)
     return result
@@ -348,7 +348,7 @@ def test_a_due_table_gets_one_run_over_all_of_its_partitions(
         "dagster/asset_partition_range_end": "0002",
     }
     ask_for(instance, result)
-    assert reason(look_at_tables(instance)) == "the runs of 1 tables wait for their turn"
+    assert reason(look_at_tables(instance)) == "tables whose runs wait for their turn: 1"
 
 
 @pytest.mark.parametrize("status", [status for status in GenerationStatus if status is not GenerationStatus.PLANNED])
@@ -370,7 +370,7 @@ def test_tables_are_asked_for_in_the_order_of_planning_and_some_at_a_time(
     # None of the runs begins: those that wait must not keep the others from being asked for.
     assert ask_for(instance, look_at_tables(instance)) == ["shop/zebras/1", "shop/apes/1"]
     assert ask_for(instance, look_at_tables(instance)) == ["farm/cows/1"]
-    assert reason(look_at_tables(instance)) == "the runs of 3 tables wait for their turn"
+    assert reason(look_at_tables(instance)) == "tables whose runs wait for their turn: 3"
 
 
 def test_a_table_that_failed_and_is_planned_to_go_on_gets_another_run(
@@ -396,7 +396,7 @@ def test_missing_assets_are_loaded_after_the_others_were_asked_for(
 
     assert ask_for(instance, look_at_tables(instance)) == ["shop/orders/1"]
     message = reason(look_at_tables(instance))
-    assert message.startswith("1 tables are due, and not among the definitions (lost/orders): the daemon loads")
+    assert message.startswith("tables that are due, and not among the definitions: 1 (lost/orders). The daemon loads")
 
 
 def test_definitions_that_the_code_server_cannot_load_again_are_no_error_and_tried_once_a_minute(
@@ -410,12 +410,12 @@ def test_definitions_that_the_code_server_cannot_load_again_are_no_error_and_tri
     first = look_at_tables(instance, origin=origin)
     second = look_at_tables(instance, origin=origin, cursor=first.cursor)
 
-    assert "the code server could not load them again: " in reason(first)
+    assert "The code server could not load them again: " in reason(first)
     assert "is their workflow file in the drop folder, and valid?" in reason(second)
     assert first.cursor is not None
     digest, moment = first.cursor.split()
     third = look_at_tables(instance, origin=origin, cursor=f"{digest} {float(moment) - 61}")
-    assert "the code server could not load them again: " in reason(third)
+    assert "The code server could not load them again: " in reason(third)
 
 
 # -- failures -----------------------------------------------------------------------------------
@@ -424,7 +424,8 @@ def test_definitions_that_the_code_server_cannot_load_again_are_no_error_and_tri
 def moving(instance: dg.DagsterInstance, number: int = 1) -> dg.DagsterRun:
     """A run that moves shop/orders."""
     tags = names.run_tags("shop", None, "orders", number, ("0001", "0002"))
-    return create_run_for_test(instance, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    run: dg.DagsterRun = create_run_for_test(instance, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    return run
 
 
 def fail(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str = "it was killed") -> None:

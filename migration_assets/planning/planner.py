@@ -188,7 +188,9 @@ def _target_problems(
     extra = [
         other.name
         for other in existing.columns
-        if not other.nullable and not any(target.same_name(column.target_name, other.name) for column in columns)
+        if not other.nullable
+        and not other.has_default
+        and not any(target.same_name(column.target_name, other.name) for column in columns)
     ]
     problems = []
     if missing:
@@ -199,7 +201,7 @@ def _target_problems(
     if extra:
         problems.append(
             f"the target {name} exists and its column {', '.join(extra)} must not be NULL, but the source "
-            "has nothing for it: make it nullable"
+            "has nothing for it: make it nullable, or give it a default"
         )
     return problems
 
@@ -207,7 +209,7 @@ def _target_problems(
 def _slug(name: str) -> str:
     """A name of letters, digits and underscores; a part of a hash stands for what was left out."""
     text = Identifier.parse(name).text
-    slug = _NOT_IN_A_SLUG.sub("_", text).strip("_")
+    slug = _NOT_IN_A_SLUG.sub("_", text)
     if slug == text:
         return slug
-    return f"{slug}_{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("_")
+    return f"{slug.strip('_')}_{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("_")

@@ -84,7 +84,7 @@ def backends(database: PostgreSQLDatabase) -> Sequence[tuple[int, str]]:
     return database.fetch(
         "SELECT pid, state FROM pg_stat_activity WHERE application_name = 'migration-assets' AND datname = %s",
         database.database,
-    )  # type: ignore[return-value]
+    )
 
 
 def _until_none(look: Callable[[], Sequence[object]]) -> Sequence[object]:

@@ -168,7 +168,7 @@ def test_a_dense_unique_key_is_divided_by_arithmetic(source: Source) -> None:
     ]
     assert _check(source, plan, "t", 10000) == [2500] * 4
     limited = PLATFORM.partition_by_key(source.run, source.table("t"), ["id"], None, 4, 999)
-    assert max(_check(source, limited, "t", 10000)) == 999
+    assert max(_check(source, limited, "t", 10000)) <= 999
 
 
 def test_a_key_with_gaps_is_divided_by_a_sample(source: Source) -> None:
