@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 something failed, 2 the input (file, option, environment) 
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Callable
@@ -124,6 +125,8 @@ def run(file: Path, source_platform: str | None, fresh: bool, metrics: bool, as_
     from migration_assets.cli.reports import print_status
     from migration_assets.cli.session import migrate_workflow, workflow_status
 
+    # Imported for good: without this every collection of garbage walks through all of Dagster.
+    gc.freeze()
     workflow = load_workflow(file, source_platform)
     succeeded = migrate_workflow(workflow, file, source_platform, fresh=fresh, metrics=metrics)
     status = workflow_status(workflow.name)

@@ -1,16 +1,7 @@
-"""The stage-backed I/O manager: drains partitions in parallel into Parquet files, each sealed by a manifest."""
+"""The stage-backed I/O manager: what it is given is an extraction, what it hands on are manifests."""
 
-import itertools
-import queue
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from collections.abc import Iterator
 
-import pyarrow as pa
 from dagster import (
     AssetMaterialization,
     ConfigurableIOManager,
@@ -21,46 +12,12 @@ from dagster import (
 )
 from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet, UriMetadataSet
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
-from migration_assets.io_managers.extraction import (
-    Extraction,
-    PartitionReader,
-    SnapshotKeeper,
-    finished_manifests,
-    row_filter,
-)
-from migration_assets.io_managers.layout import (
-    attempt_folder,
-    generation_folder,
-    manifest_path,
-    new_attempt,
-    read_manifests,
-    write_manifest,
-)
-from migration_assets.io_managers.parquet_files import write_parquet_files
-from migration_assets.resources.ledger import Ledger, LedgerResource, PartitionStatus
-from migration_assets.resources.sources.base import SourceError, TransientSourceError
-from migration_assets.resources.stages.base import Manifest, Stage, StageError
-from migration_assets.validation.source_facts import collect_source_facts
-
-ATTEMPTS = 4
-"""Attempts at a partition when the connection breaks."""
-
-PAUSE = wait_exponential(multiplier=0.5, max=15) + wait_random(0, 1)
-"""Seconds before the next of them."""
-
-MAX_FAILURES = 10
-"""Failed partitions after which a run stops: by then the fault is not one of a single partition."""
-
-PROGRESS_SECONDS = 1.0
-
-STOP_SECONDS = 0.5
-"""What threads that shall stop have to do it by themselves, before their connections are ended."""
-
-
-class _StoppedError(Exception):
-    """The run was ended, or so many partitions failed that the others are given up."""
+from migration_assets.io_managers.extraction import Extraction
+from migration_assets.io_managers.layout import generation_folder, read_manifests
+from migration_assets.io_managers.staging import StagingRun
+from migration_assets.resources.ledger import LedgerResource
+from migration_assets.resources.stages.base import Manifest, Stage
 
 
 class ExtractionError(Exception):
@@ -82,21 +39,21 @@ class StageIOManager(ConfigurableIOManager):
     target_file_mb: int = 128
 
     def handle_output(self, context: OutputContext, obj: Extraction) -> Iterator[AssetMaterialization]:  # type: ignore[override]
-        work = _StageWrite(obj, self.stage, self.ledger.ledger, self.target_file_mb * 1024 * 1024, context.run_id)
+        staging = StagingRun(obj, self.stage, self.ledger.ledger, self.target_file_mb * 1024 * 1024, context.run_id)
         with self.ledger.ledger.lock_table(obj.plan.workflow, obj.plan.table):
-            work.run()
-        if work.failures:
+            staging.run()
+        if staging.failures:
             for key in obj.keys:
-                if key in work.manifests:
-                    metadata = partition_metadata(work.manifests[key], self.stage)
+                if key in staging.manifests:
+                    metadata = partition_metadata(staging.manifests[key], self.stage)
                     event = AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
                     context.log_event(event)
             # Dagster stores the logged events when something is yielded; the error below drops this one.
             yield AssetMaterialization(context.asset_key)
-            raise ExtractionError(work.describe_failures())
+            raise ExtractionError(staging.describe_failures())
         for key in obj.keys:
             context.step_context.add_asset_metadata(
-                partition_metadata(work.manifests[key], self.stage),
+                partition_metadata(staging.manifests[key], self.stage),
                 # Naming the only partition of a run would have Dagster read all keys of the table again.
                 partition_key=key if len(obj.keys) > 1 else None,
             )
@@ -122,263 +79,3 @@ def partition_metadata(manifest: Manifest, stage: Stage) -> dict[str, RawMetadat
         "predicate": MetadataValue.text(manifest.predicate or "every row"),
         "snapshot": MetadataValue.text(manifest.snapshot or "none"),
     }
-
-
-@dataclass
-class _StageWrite:
-    """One run's extraction of some partitions of a table."""
-
-    extraction: Extraction
-    stage: Stage
-    ledger: Ledger
-    target_bytes: int
-    run_id: str
-    manifests: dict[str, Manifest] = field(default_factory=dict)
-    failures: dict[str, Exception] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        plan = self.extraction.plan
-        self._folder = generation_folder(plan.workflow, plan.table, self.extraction.generation)
-        self._waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[str, Manifest | Exception] | None] = queue.SimpleQueue()
-        self._rows: dict[str, int] = {}
-        self._stop = threading.Event()
-        self._readers: list[PartitionReader] = []
-        self._failed = itertools.count(1)
-
-    def run(self) -> None:
-        """Extracts the partitions that are not finished."""
-        found = read_manifests(self.stage, self._folder)
-        if self.extraction.has_source_facts and all(key in found for key in self.extraction.keys):
-            self.manifests = {key: found[key] for key in self.extraction.keys}
-            self._record(list(self.manifests))
-            return
-        with self.extraction.open() as keeper:
-            kept = finished_manifests(found, keeper)
-            for key in found.keys() - kept.keys():
-                self.stage.delete(manifest_path(self._folder, key))
-            self.manifests = {key: kept[key] for key in self.extraction.keys if key in kept}
-            self._record(list(self.manifests))
-            self._extract([key for key in self.extraction.keys if key not in kept], keeper)
-
-    def describe_failures(self) -> str:
-        """Every failed partition with its cause."""
-        plan = self.extraction.plan
-        lines = [
-            f"  partition {key} ({plan.partition(key).description}): {error}"
-            for key, error in sorted(self.failures.items())
-        ]
-        unread = len(self.extraction.keys) - len(self.manifests) - len(self.failures)
-        if unread:
-            lines.append(f"  {unread} further partitions were not tried or not finished")
-        return (
-            f"workflow {plan.workflow}, table {plan.table} ({plan.source}): "
-            f"{len(self.failures)} of {len(self.extraction.keys)} partitions failed; "
-            f"{len(self.manifests)} are finished and stay so.\n" + "\n".join(lines)
-        )
-
-    def _extract(self, keys: list[str], keeper: SnapshotKeeper) -> None:
-        for key in keys:
-            self._waiting.put(key)
-        if not keys:
-            self._collect_facts(keeper)
-            return
-        readers = min(self.extraction.source.parallel_readers, len(keys))
-        # One thread more asks the source for its own figures while the others read.
-        with ThreadPoolExecutor(readers + 1, thread_name_prefix="extract") as threads:
-            running: list[Future[None]] = []
-            try:
-                running += [threads.submit(self._collect_facts, keeper)]
-                running += [threads.submit(self._work, keeper) for _ in range(readers)]
-                self._follow(readers, keeper)
-                if self.failures:
-                    self._end(running, keeper)
-                for future in running:
-                    future.result()
-            finally:
-                self._end(running, keeper)
-
-    def _end(self, running: list[Future[None]], keeper: SnapshotKeeper) -> None:
-        """Has the threads end, also those that wait for the source, which may take long to answer."""
-        self._stop.set()
-        while wait(running, STOP_SECONDS).not_done:
-            self._break_off(keeper)
-        # An interrupt may have come while a thread was started, which then is not among them.
-        self._break_off(keeper)
-
-    def _break_off(self, keeper: SnapshotKeeper) -> None:
-        keeper.cancel_query()
-        for reader in self._readers.copy():
-            reader.interrupt()
-
-    def _follow(self, workers: int, keeper: SnapshotKeeper) -> None:
-        """Writes down what the threads finish, and now and then how far they are."""
-        told = time.monotonic()
-        fresh: list[str] = []
-        while workers:
-            try:
-                outcome = self._done.get(timeout=PROGRESS_SECONDS)
-            except queue.Empty:
-                if self._stop.is_set():
-                    self._break_off(keeper)
-            else:
-                if outcome is None:
-                    workers -= 1
-                elif isinstance(outcome[1], Manifest):
-                    self.manifests[outcome[0]] = outcome[1]
-                    fresh.append(outcome[0])
-                else:
-                    self._fail(outcome[0], outcome[1])
-            if time.monotonic() - told >= PROGRESS_SECONDS:
-                self._record(fresh)
-                self._record_progress()
-                fresh, told = [], time.monotonic()
-        self._record(fresh)
-        self.ledger.update_partitions(self.extraction.generation_id, list(self._unfinished()), PartitionStatus.PLANNED)
-
-    def _fail(self, key: str, error: Exception) -> None:
-        """Writes a failed partition down."""
-        plan = self.extraction.plan
-        self.failures[key] = error
-        self.ledger.update_partitions(self.extraction.generation_id, [key], PartitionStatus.FAILED)
-        self.ledger.record_error(
-            workflow=plan.workflow,
-            table=plan.table,
-            generation_id=self.extraction.generation_id,
-            partition=key,
-            stage="extraction",
-            message=str(error),
-            run_id=self.run_id,
-        )
-
-    def _work(self, keeper: SnapshotKeeper) -> None:
-        """One thread: partition after partition until none waits."""
-        reader = PartitionReader(self.extraction, keeper)
-        self._readers.append(reader)
-        try:
-            while not self._stop.is_set():
-                try:
-                    key = self._waiting.get_nowait()
-                except queue.Empty:
-                    return
-                try:
-                    outcome: Manifest | Exception = self._write_with_retries(key, reader)
-                except _StoppedError:
-                    return
-                except (SourceError, StageError, OSError, pa.ArrowException) as error:
-                    outcome = error
-                    # The fault is not this partition's own.
-                    if isinstance(error, TransientSourceError) or next(self._failed) >= MAX_FAILURES:
-                        self._stop.set()
-                self._done.put((key, outcome))
-        finally:
-            try:
-                reader.close()
-            finally:
-                self._done.put(None)
-
-    def _write_with_retries(self, key: str, reader: PartitionReader) -> Manifest:
-        attempts = Retrying(
-            retry=retry_if_exception_type(TransientSourceError),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=PAUSE,
-            sleep=self._pause,
-            reraise=True,
-        )
-        return attempts(self._write, key, reader)
-
-    def _pause(self, seconds: float) -> None:
-        self._stop.wait(seconds)
-
-    def _write(self, key: str, reader: PartitionReader) -> Manifest:
-        """One attempt at one partition."""
-        if self._stop.is_set():
-            raise _StoppedError
-        plan = self.extraction.plan
-        attempt = new_attempt()
-        folder = attempt_folder(self._folder, key, attempt)
-        started = datetime.now(timezone.utc)
-        self._rows[key] = 0
-        sealed = False
-        try:
-            files = write_parquet_files(
-                self.stage,
-                folder,
-                self.extraction.schema,
-                self._until_stopped(reader.read(key)),
-                target_bytes=self.target_bytes,
-                dictionary_columns=[column.target_name for column in plan.columns if column.repeats],
-                on_rows=lambda rows: self._count(key, rows),
-            )
-            manifest = Manifest(
-                workflow=plan.workflow,
-                table=plan.table,
-                generation=self.extraction.generation,
-                partition=key,
-                attempt=attempt,
-                predicate=row_filter(plan, key),
-                snapshot=reader.snapshot,
-                source_rows=reader.source_rows,
-                rows=sum(file.rows for file in files),
-                bytes=sum(file.bytes for file in files),
-                files=tuple(files),
-                started_at=started,
-                finished_at=datetime.now(timezone.utc),
-            )
-            if manifest.rows != manifest.source_rows:
-                raise SourceError(
-                    f"the source sent {manifest.source_rows:,} rows and {manifest.rows:,} were written: "
-                    "run again; if it happens twice, it is a fault of this program"
-                )
-            write_manifest(self.stage, self._folder, manifest)
-            sealed = True
-            return manifest
-        finally:
-            if not sealed:
-                reader.close()
-                # Files without a manifest are not read: what stays of them must not hide why the attempt failed.
-                with suppress(StageError):
-                    self.stage.delete(folder)
-
-    def _until_stopped(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-        for table in tables:
-            if self._stop.is_set():
-                raise _StoppedError
-            yield table
-
-    def _count(self, key: str, rows: int) -> None:
-        self._rows[key] += rows
-
-    def _collect_facts(self, keeper: SnapshotKeeper) -> None:
-        with keeper.hold() as current:
-            facts = collect_source_facts(
-                self.extraction.plan, self.extraction.source.platform, current.snapshot, current.mark
-            )
-        if facts.problem is not None and self._stop.is_set():
-            return  # Broken off: it is asked again with the partitions that are missing.
-        self.ledger.record_source_facts(self.extraction.generation_id, facts.model_dump_json())
-
-    def _record(self, keys: list[str]) -> None:
-        known = {key: self.manifests[key] for key in keys}
-        self.ledger.update_partitions(
-            self.extraction.generation_id,
-            keys,
-            PartitionStatus.EXTRACTED,
-            rows={key: manifest.rows for key, manifest in known.items()},
-            sizes={key: manifest.bytes for key, manifest in known.items()},
-            snapshots={key: manifest.snapshot for key, manifest in known.items()},
-        )
-
-    def _record_progress(self) -> None:
-        running = self._unfinished()
-        self.ledger.update_partitions(
-            self.extraction.generation_id, list(running), PartitionStatus.EXTRACTING, rows=running
-        )
-
-    def _unfinished(self) -> Mapping[str, int]:
-        """The partitions that were begun, with the rows of each so far."""
-        return {
-            key: rows
-            for key, rows in self._rows.copy().items()
-            if key not in self.manifests and key not in self.failures
-        }

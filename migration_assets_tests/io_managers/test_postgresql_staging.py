@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tenacity import wait_none
 
-from migration_assets.io_managers import stage_io_manager
+from migration_assets.io_managers import staging as staging_room
 from migration_assets.platforms.base import TableName
 from migration_assets.resources.sources.postgresql import PostgreSQLSource
 from migration_assets_tests.io_managers.staging import Staging
@@ -55,7 +55,7 @@ def source_of(database: PostgreSQLDatabase) -> PostgreSQLSource:
 def test_a_connection_that_is_ended_in_the_middle_loses_and_doubles_nothing(
     tmp_path: Path, postgresql_database: PostgreSQLDatabase, monkeypatch: pytest.MonkeyPatch, victims: str
 ) -> None:
-    monkeypatch.setattr(stage_io_manager, "PAUSE", wait_none())
+    monkeypatch.setattr(staging_room, "PAUSE", wait_none())
     monkeypatch.setattr("migration_assets.resources.sources.postgresql.BLOCK_BYTES", 10_000)
     postgresql_database.execute(TABLE)
     staging = staging_of(tmp_path, postgresql_database, "passes(id)")

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 from tenacity import wait_none
 
-from migration_assets.io_managers import stage_io_manager
+from migration_assets.io_managers import staging as staging_room
 from migration_assets.io_managers.extraction import Extraction
-from migration_assets.io_managers.stage_io_manager import MAX_FAILURES
+from migration_assets.io_managers.staging import MAX_FAILURES, StagingRun
 from migration_assets.platforms.base import Row
 from migration_assets.resources.ledger import Ledger, PartitionStatus
 from migration_assets.resources.sources.base import SourceError, TransientSourceError
@@ -28,7 +28,7 @@ KEYS = ("0001", "0002", "0003", "0004")
 
 @pytest.fixture(autouse=True)
 def _retries_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_io_manager, "PAUSE", wait_none())
+    monkeypatch.setattr(staging_room, "PAUSE", wait_none())
 
 
 @pytest.fixture
@@ -248,8 +248,8 @@ def test_an_unforeseen_error_ends_the_run_and_every_thread(staging: Staging) -> 
 
 
 def test_a_failure_does_not_wait_for_a_source_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_io_manager, "MAX_FAILURES", 1)
-    monkeypatch.setattr(stage_io_manager, "PROGRESS_SECONDS", 0.05)
+    monkeypatch.setattr(staging_room, "MAX_FAILURES", 1)
+    monkeypatch.setattr(staging_room, "PROGRESS_SECONDS", 0.05)
     staging = Staging(tmp_path, table_plan(["0001", "0002"]))
     hang = Hang()
 
@@ -281,7 +281,7 @@ def test_an_interrupt_ends_the_threads_of_a_source_that_hangs(tmp_path: Path) ->
         os.kill(os.getpid(), signal.SIGINT)
 
     extraction = Extraction(staging.plan, staging.generation.id, 1, ("0001", "0002"), source)
-    work = stage_io_manager._StageWrite(extraction, staging.stage, staging.ledger, 1 << 20, "run")
+    work = StagingRun(extraction, staging.stage, staging.ledger, 1 << 20, "run")
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         work.run()
@@ -498,7 +498,7 @@ def test_memory_does_not_grow_with_the_partition(tmp_path: Path) -> None:
 
 
 def test_progress_is_told_while_a_partition_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_io_manager, "PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr(staging_room, "PROGRESS_SECONDS", 0.01)
     monkeypatch.setattr("migration_assets.io_managers.parquet_files.ROW_GROUP_ROWS", 10)
     staging = Staging(tmp_path, table_plan(["0001"]))
     told = threading.Event()
