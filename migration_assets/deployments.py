@@ -72,7 +72,7 @@ def _local() -> Deployment:
     ledger_url = f"sqlite:///{home / 'ledger.sqlite'}"
     return _deployment(
         "local",
-        ledger=LedgerResource(url=EnvVar(LEDGER_URL) if LEDGER_URL in os.environ else ledger_url),
+        ledger=_ledger(EnvVar(LEDGER_URL) if LEDGER_URL in os.environ else ledger_url),
         stage=_file_stage(os.environ.get(STAGE_URL) or (home / "stage").as_uri()),
         # Runs that load into one file wait for each other: as long as the load of a large table may take.
         warehouse=DuckDBWarehouse(directory=str(home / "warehouse"), lock_timeout_seconds=3600),
@@ -109,7 +109,7 @@ def _snowflake(name: str, *, database_prefix: str) -> Deployment:
     )
     return _deployment(
         name,
-        ledger=LedgerResource(url=EnvVar(LEDGER_URL)),
+        ledger=_ledger(EnvVar(LEDGER_URL)),
         stage=_stage(snowflake),
         warehouse=SnowflakeWarehouse(snowflake=snowflake, database_prefix=database_prefix),
         warehouse_kind="snowflake",
@@ -130,11 +130,16 @@ def _stage(snowflake: SnowflakeResource) -> Resource:
     return _file_stage(url)
 
 
+def _ledger(url: str) -> LedgerResource:
+    return LedgerResource(url=url, lock_wait_seconds=float(os.environ.get("MIGRATION_LOCK_WAIT_SECONDS") or 300))
+
+
 def _file_stage(url: str) -> FileSystemStage:
     if urlsplit(url).scheme not in ("s3", "file"):
+        # Not the URL itself: it may hold what it must not hold.
         raise UnknownDeploymentError(
-            f"{STAGE_URL}={url!r} can't be used here: local takes file:///folder or s3://bucket/prefix, "
-            "staging and production take s3://bucket/prefix or snowflake://DATABASE.SCHEMA.STAGE/prefix"
+            f"{STAGE_URL} with the scheme {urlsplit(url).scheme!r} can't be used here: local takes file:///folder or "
+            "s3://bucket/prefix, staging and production take s3://bucket/prefix or snowflake://DATABASE.SCHEMA.STAGE/prefix"
         )
     return FileSystemStage(
         url=url,

@@ -22,15 +22,17 @@ from migration_assets.assets.factory import build_table_assets
 from migration_assets.assets.generations import (
     WorkflowTable,
     plan,
+    plan_of,
     qualified_name,
     resumable,
     set_partition_keys,
     source_database,
+    source_drift,
     start,
     workflow_tables,
 )
 from migration_assets.deployments import Deployment
-from migration_assets.planning import PlanError, TablePlan
+from migration_assets.planning import PlanError
 from migration_assets.resources.ledger import (
     GenerationRecord,
     GenerationStatus,
@@ -70,6 +72,7 @@ class Connections:
     source: Source
     warehouse: Warehouse
     ledger: Ledger
+    lock_wait_seconds: float = 0
 
 
 @contextmanager
@@ -85,6 +88,7 @@ def open_connections(deployment: Deployment, platform: str) -> Iterator[Connecti
             source=getattr(resources, keys["source"]),
             warehouse=getattr(resources, keys["warehouse"]),
             ledger=getattr(resources, keys["ledger"]).ledger,
+            lock_wait_seconds=getattr(resources, keys["ledger"]).lock_wait_seconds,
         )
 
 
@@ -134,14 +138,19 @@ def build_plan_workflow_job(deployment: Deployment) -> JobDefinition:
     def plan_tables_op(context: OpExecutionContext, config: WorkflowFile) -> None:
         workflow = load_workflow(config.file, config.source_platform)
         failed = []
+        busy = False
         with open_connections(deployment, workflow.source_platform) as connections:
             ledger = connections.ledger
             submit(ledger, workflow, WorkflowStatus.EXECUTING)
             for table in workflow_tables(workflow):
                 generation = generation_to_move(workflow, table, connections, context, config, GenerationStatus.PLANNED)
                 if isinstance(generation, Exception):
+                    busy |= isinstance(generation, TableBusyError)
                     failed.append(f"{table.slug}: {generation}")
             ledger.complete_workflow_if_done(workflow.name)
+            if busy:
+                # The sensor asks for another plan of it.
+                submit(ledger, workflow, WorkflowStatus.PENDING)
         if failed:
             raise Failure(
                 f"{len(failed)} of {len(workflow.tables)} tables can't be planned:\n" + "\n".join(failed),
@@ -187,17 +196,36 @@ def generation_to_move(
     status: GenerationStatus,
 ) -> GenerationRecord | Exception:
     """The unfinished generation to go on with, or a new one; or the reason why the table can't be planned."""
+    ledger = connections.ledger
+    lock = ledger.lock_table(workflow.name, table.slug, connections.lock_wait_seconds)
+    try:
+        # A plan supersedes what another run may be moving at this moment.
+        with lock:
+            return _generation_to_move(workflow, table, connections, context, config, status)
+    except (SourceError, TableBusyError) as error:
+        ledger.record_error(
+            workflow=workflow.name, table=table.slug, stage="planning", message=str(error), run_id=context.run_id
+        )
+        return error
+
+
+def _generation_to_move(
+    workflow: Workflow,
+    table: WorkflowTable,
+    connections: Connections,
+    context: OpExecutionContext,
+    config: WorkflowFile,
+    status: GenerationStatus,
+) -> GenerationRecord | Exception:
     ledger, source = connections.ledger, connections.source
     unfinished = None if config.fresh else resumable(ledger, workflow, table)
-    if unfinished is not None:
+    if unfinished is not None and not source_drift(plan_of(unfinished), source):
         context.log.info(f"{table.slug}: going on with generation {unfinished.number}")
-        # Another run may be moving it, and says itself how that ends.
-        if unfinished.status is not GenerationStatus.RUNNING:
-            ledger.set_generation_status(unfinished.id, status)
-        set_partition_keys(context.instance, TablePlan.model_validate_json(unfinished.plan))
+        ledger.set_generation_status(unfinished.id, status)
+        set_partition_keys(context.instance, plan_of(unfinished))
         return unfinished
     try:
-        with source.connect(source_database(workflow, table, source)) as run:
+        with source.connect(source_database(table, source)) as run:
             planned = plan(workflow, table, run, source, connections.warehouse)
     except (PlanError, SourceError, WarehouseError) as error:
         failed = ledger.start_generation(
@@ -235,7 +263,7 @@ def _move(
     Returns:
         What went wrong; None when the table is published and every blocking check passed.
     """
-    keys = [partition.key for partition in TablePlan.model_validate_json(generation.plan).partitions]
+    keys = [partition.key for partition in plan_of(generation).partitions]
     assets = build_table_assets(workflow, table, warehouse_kind=deployment.warehouse_kind)
     result = materialize(
         assets,
@@ -301,6 +329,9 @@ def record_run_failure(ledger: Ledger, workflow: str, table: str, number: int | 
             run_id=failure.run_id,
         )
     if failure.another_run_moves:
+        # What that run moves is its own matter; a generation that nobody has begun yet is asked for again.
+        if generation is not None and generation.status is GenerationStatus.PLANNED:
+            ledger.ask_again(generation.id)
         return
     if generation is not None and generation.status is not GenerationStatus.PUBLISHED:
         ledger.set_generation_status(generation.id, GenerationStatus.FAILED)

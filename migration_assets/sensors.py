@@ -31,6 +31,7 @@ from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
 from dagster._core.storage.tags import RUN_KEY_TAG
 
 from migration_assets.assets import names
+from migration_assets.assets.generations import GenerationError, plan_of
 from migration_assets.deployments import workflows_folder
 from migration_assets.jobs import (
     PLAN_WORKFLOW,
@@ -40,7 +41,6 @@ from migration_assets.jobs import (
     record_run_failure,
     submit,
 )
-from migration_assets.planning import TablePlan
 from migration_assets.resources.ledger import (
     FileRecord,
     GenerationRecord,
@@ -234,8 +234,15 @@ def due_tables(context: SensorEvaluationContext, ledger: LedgerResource) -> Sens
 def _requests(due: list[GenerationRecord], ledger: Ledger) -> Iterator[RunRequest]:
     affinities = {record.name: record.affinity for record in ledger.workflows()}
     for generation in due:
-        keys = [partition.key for partition in TablePlan.model_validate_json(generation.plan).partitions]
         workflow, table = generation.workflow, generation.table
+        try:
+            keys = [partition.key for partition in plan_of(generation).partitions]
+        except GenerationError as error:
+            ledger.record_error(
+                workflow=workflow, table=table, generation_id=generation.id, stage="planning", message=str(error)
+            )
+            ledger.set_generation_status(generation.id, GenerationStatus.FAILED)
+            continue
         selection: list[AssetKey] = [
             names.staged_key(workflow, table),
             names.loaded_key(workflow, table),

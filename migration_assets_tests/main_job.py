@@ -84,6 +84,14 @@ def start_migrate(file: Path, environment: Mapping[str, str], *arguments: str) -
     )
 
 
+def target_change(script: str) -> None:
+    """Changes the target database behind the program's back."""
+    path = Path(os.environ["MIGRATION_HOME"]) / "warehouse" / f"{TARGET_DATABASE}.duckdb"
+    path.parent.mkdir(exist_ok=True)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{TARGET_SCHEMA}"; USE "{TARGET_SCHEMA}"; {script}')
+
+
 def target_rows(query: str) -> list[tuple[Any, ...]]:
     """Queries the target database."""
     path = Path(os.environ["MIGRATION_HOME"]) / "warehouse" / f"{TARGET_DATABASE}.duckdb"

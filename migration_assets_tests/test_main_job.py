@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from migration_assets.cli.session import open_ledger
 from migration_assets_tests.main_job import (
     errors,
     migrate,
     start_migrate,
     status,
     table,
+    target_change,
     target_rows,
     verdicts,
     write_workflow,
@@ -270,17 +272,89 @@ def test_a_secret_appears_nowhere(source: PostgreSQLDatabase, tmp_path: Path, mi
 
 
 def test_a_table_is_locked_while_a_run_moves_it(
-    source: PostgreSQLDatabase, tmp_path: Path, migration_home: Path
+    source: PostgreSQLDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
     file = write_workflow(tmp_path, source.database, [table("t")])
-    from migration_assets.cli.session import open_ledger
+    monkeypatch.setenv("MIGRATION_LOCK_WAIT_SECONDS", "0.1")
 
     with open_ledger() as ledger, ledger.lock_table("moved", "t"):
-        succeeded, tables = migrate(file)
+        succeeded, _ = migrate(file)
 
     assert not succeeded
-    assert "another run is moving the table moved/t" in tables["t"]["error"]
+    assert "another run is moving the table moved/t" in errors("moved")[0]["error"]
+    assert migrate(file)[0]
+
+
+def test_a_lost_ledger_mixes_no_old_partitions_into_a_new_plan(
+    source: PostgreSQLDatabase, tmp_path: Path, migration_home: Path
+) -> None:
+    source.execute(
+        """
+        CREATE TABLE t (id int PRIMARY KEY, price numeric(6,2));
+        INSERT INTO t SELECT n, n FROM generate_series(1, 300) n;
+        UPDATE t SET price = 'NaN' WHERE id = 250
+        """
+    )
+    parts = {"columnNamesToPartitionBy": ["id"], "partitionSize": {"maxRowsPerPartition": 100}}
+    file = write_workflow(tmp_path, source.database, [table("t", **parts)])
+    assert not migrate(file)[0]
+    for path in migration_home.glob("ledger.sqlite*"):
+        path.unlink()
+    source.execute("UPDATE t SET price = 1; INSERT INTO t SELECT n, 1 FROM generate_series(301, 900) n")
+
+    succeeded, tables = migrate(file)
+
+    assert succeeded
+    assert verdicts(tables["t"]) == ALL_PASS
+    assert target_rows("SELECT count(*), max(price) FROM t") == [(900, Decimal("1.00"))]
+
+
+def test_a_source_that_changes_between_attempts_is_never_called_proven(
+    source: PostgreSQLDatabase, tmp_path: Path
+) -> None:
+    source.execute(
+        """
+        CREATE TABLE t (id int PRIMARY KEY, price numeric(6,2));
+        INSERT INTO t SELECT n, n FROM generate_series(1, 300) n;
+        UPDATE t SET price = 'NaN' WHERE id = 250
+        """
+    )
+    parts = {"columnNamesToPartitionBy": ["id"], "partitionSize": {"maxRowsPerPartition": 100}}
+    file = write_workflow(tmp_path, source.database, [table("t", **parts)])
+    assert not migrate(file)[0]
+    # In partitions that are finished one row goes and another comes.
+    source.execute("DELETE FROM t WHERE id = 10; INSERT INTO t VALUES (0, 1); UPDATE t SET price = 1 WHERE id = 250")
+
+    _, tables = migrate(file)
+
+    assert verdicts(tables["t"])["row_count"] == "inconclusive"
+
+
+def test_a_target_that_someone_fills_after_the_plan_is_left_alone(source: PostgreSQLDatabase, tmp_path: Path) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, price numeric(6,2)); INSERT INTO t VALUES (1, 'NaN')")
+    file = write_workflow(tmp_path, source.database, [table("t")])
+    assert not migrate(file)[0]
+    source.execute("UPDATE t SET price = 1")
+    target_change("CREATE TABLE t (id int, price decimal(6,2)); INSERT INTO t SELECT n, n FROM range(1000) r(n)")
+
+    succeeded, _ = migrate(file)
+
+    assert not succeeded
+    assert "replaceExisting" in errors("moved")[0]["error"]
+    assert target_rows("SELECT count(*) FROM t") == [(1000,)]
+
+
+def test_a_column_that_was_dropped_between_attempts_is_planned_anew(source: PostgreSQLDatabase, tmp_path: Path) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, price numeric(6,2)); INSERT INTO t VALUES (1, 'NaN')")
+    file = write_workflow(tmp_path, source.database, [table("t")])
+    assert not migrate(file)[0]
+    source.execute("ALTER TABLE t DROP COLUMN price")
+
+    succeeded, tables = migrate(file)
+
+    assert succeeded
+    assert tables["t"]["generation"] == 2
 
 
 def test_the_operators_views_are_plain_sql(source: PostgreSQLDatabase, tmp_path: Path, migration_home: Path) -> None:

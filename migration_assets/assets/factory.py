@@ -23,12 +23,12 @@ from dagster import (
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from migration_assets.assets import names
-from migration_assets.assets.generations import GenerationError, WorkflowTable, current, renewed
+from migration_assets.assets.generations import GenerationError, WorkflowTable, current, plan_of, renewed
 from migration_assets.assets.loading import load_partitions
 from migration_assets.assets.publishing import PublishError, PublishOutcome, publish_table
 from migration_assets.io_managers.extraction import Extraction
-from migration_assets.planning import TablePlan
-from migration_assets.resources.ledger import GenerationRecord, GenerationStatus, Ledger
+from migration_assets.resources.ledger import GenerationRecord, GenerationStatus, Ledger, LedgerResource
+from migration_assets.resources.sources.base import Source
 from migration_assets.resources.stages.base import Manifest
 from migration_assets.validation.source_facts import SourceFacts
 from migration_assets.validation.target_checks import Verdict
@@ -86,20 +86,24 @@ def build_table_assets(
         description=f"Partitions of {origin} as Parquet files on the stage.",
     )
     def staged(context: AssetExecutionContext) -> Extraction:
-        ledger: Ledger = getattr(context.resources, names.LEDGER).ledger
-        generation = _current(context, ledger, workflow.name, slug)
-        # Started by hand after it was published: the same partitions again, as the next generation.
-        if generation.status is GenerationStatus.PUBLISHED and names.GENERATION_TAG not in context.run.tags:
-            generation = renewed(ledger, generation)
-        if generation.status is not GenerationStatus.PUBLISHED:
-            ledger.set_generation_status(generation.id, GenerationStatus.RUNNING)
-            ledger.clear_errors(generation.id)
+        state: LedgerResource = getattr(context.resources, names.LEDGER)
+        source: Source = getattr(context.resources, names.source_resource(platform))
+        with state.ledger.lock_table(workflow.name, slug, state.lock_wait_seconds):
+            generation = _current(context, state.ledger, workflow.name, slug)
+            if generation.status is GenerationStatus.PUBLISHED:
+                if names.GENERATION_TAG in context.run.tags:
+                    raise GenerationError(
+                        f"{workflow.name}/{slug}: generation {generation.number} is published already: to move the "
+                        "table once more, materialize it anew instead of executing its run again"
+                    )
+                # Started by hand: the same partitions again, as the next generation.
+                generation = renewed(state.ledger, generation, source)
         return Extraction(
-            plan=TablePlan.model_validate_json(generation.plan),
+            plan=plan_of(generation),
             generation_id=generation.id,
             generation=generation.number,
             keys=_partition_keys(context, generation),
-            source=getattr(context.resources, names.source_resource(platform)),
+            source=source,
             has_source_facts=_has_source_facts(generation),
         )
 
@@ -118,17 +122,19 @@ def build_table_assets(
     )
     def loaded(context: AssetExecutionContext, manifests: dict[str, Manifest]) -> None:
         resources = context.resources
-        ledger: Ledger = getattr(resources, names.LEDGER).ledger
-        generation = _current(context, ledger, workflow.name, slug)
-        if generation.status is GenerationStatus.PUBLISHED:
-            context.log.info(f"generation {generation.number} is published already")
-            return
-        with ledger.lock_table(workflow.name, slug):
+        state: LedgerResource = getattr(resources, names.LEDGER)
+        with state.ledger.lock_table(workflow.name, slug, state.lock_wait_seconds):
+            generation = _current(context, state.ledger, workflow.name, slug)
+            if generation.status is GenerationStatus.PUBLISHED:
+                raise GenerationError(
+                    f"{workflow.name}/{slug}: generation {generation.number} is published already, and its load table "
+                    "is gone: materialize the staged asset anew, and then this one"
+                )
             figures = load_partitions(
                 generation,
                 _partition_keys(context, generation),
                 manifests,
-                ledger=ledger,
+                ledger=state.ledger,
                 stage=getattr(resources, names.STAGE),
                 warehouse=getattr(resources, names.WAREHOUSE),
             )
@@ -144,7 +150,7 @@ def build_table_assets(
                 names.SCHEMA_CHECK,
                 asset=names.target_key(workflow.name, slug),
                 blocking=True,
-                description="Every planned column is in the target with its type.",
+                description="Every planned column is in the target; in a table that this program made, with its type.",
             ),
             AssetCheckSpec(
                 names.ROW_COUNT_CHECK,
@@ -167,12 +173,16 @@ def build_table_assets(
     )
     def target(context: AssetExecutionContext) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
         resources = context.resources
-        ledger: Ledger = getattr(resources, names.LEDGER).ledger
-        generation = _current(context, ledger, workflow.name, slug)
-        with ledger.lock_table(workflow.name, slug):
+        state: LedgerResource = getattr(resources, names.LEDGER)
+        with (
+            state.ledger.lock_table(workflow.name, slug, state.lock_wait_seconds),
+            # Another table, perhaps of another workflow, may have the same target.
+            state.ledger.lock_table("target", goal, state.lock_wait_seconds),
+        ):
+            generation = _current(context, state.ledger, workflow.name, slug)
             outcome = publish_table(
                 generation,
-                ledger=ledger,
+                ledger=state.ledger,
                 stage=getattr(resources, names.STAGE),
                 warehouse=getattr(resources, names.WAREHOUSE),
             )
@@ -208,7 +218,7 @@ def _has_source_facts(generation: GenerationRecord) -> bool:
 
 def _partition_keys(context: AssetExecutionContext, generation: GenerationRecord) -> tuple[str, ...]:
     """The run's partitions in plan order, by its tags: asking Dagster would read all keys of the table again."""
-    planned = [partition.key for partition in TablePlan.model_validate_json(generation.plan).partitions]
+    planned = [partition.key for partition in plan_of(generation).partitions]
     tags = context.run.tags
     first, last = (tags.get(tag) or tags.get(PARTITION_NAME_TAG) for tag in names.RANGE_TAGS)
     places = {key: place for place, key in enumerate(planned)}

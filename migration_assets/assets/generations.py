@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dagster import DagsterInstance
+from pydantic import ValidationError
 
 from migration_assets.assets.names import partitions_name
 from migration_assets.planning import ExistingTarget, TablePlan, plan_table, table_slugs
-from migration_assets.platforms.base import QueryRunner, TableName
+from migration_assets.platforms.base import PlatformError, QueryRunner, TableName
 from migration_assets.resources.ledger import (
     GenerationRecord,
     GenerationStatus,
@@ -46,7 +47,7 @@ def qualified_name(name: SourceTable | TargetTable) -> str:
     return f"{name.database_name}.{name.schema_name}.{name.table_name}"
 
 
-def source_database(workflow: Workflow, table: WorkflowTable, source: Source) -> str:
+def source_database(table: WorkflowTable, source: Source) -> str:
     """The database to connect to for a table."""
     return Identifier.parse(table.config.source.database_name).folded(source.platform.fold)
 
@@ -87,7 +88,7 @@ def resumable(ledger: Ledger, workflow: Workflow, table: WorkflowTable) -> Gener
         return None
     # What a check has refused is not made right by going on with it.
     refused = any(check.verdict == Verdict.FAIL.value for check in ledger.checks(latest.id))
-    return None if refused else latest
+    return None if refused or not _is_readable(latest) else latest
 
 
 def start(
@@ -138,9 +139,51 @@ def current(ledger: Ledger, workflow: str, table: str, wanted: str | None) -> Ge
     return generation
 
 
-def renewed(ledger: Ledger, generation: GenerationRecord) -> GenerationRecord:
-    """A new generation with the same partitions, for a table that is materialized again by hand."""
-    return _write_down(ledger, TablePlan.model_validate_json(generation.plan), GenerationStatus.RUNNING)
+def renewed(ledger: Ledger, generation: GenerationRecord, source: Source) -> GenerationRecord:
+    """A new generation with the same partitions, for a table that is materialized again by hand.
+
+    Raises:
+        GenerationError: the source's columns have changed, so that the table must be planned anew.
+    """
+    table_plan = plan_of(generation)
+    if drift := source_drift(table_plan, source):
+        raise GenerationError(
+            f"{generation.workflow}/{generation.table}: the source's columns have changed since it was planned "
+            f"({drift}): run the workflow again with `migrate run`, which plans it anew"
+        )
+    return _write_down(ledger, table_plan.renewed(), GenerationStatus.RUNNING)
+
+
+def source_drift(table_plan: TablePlan, source: Source) -> str | None:
+    """How the source's columns differ by now from the planned ones; None when they don't."""
+    with source.connect(table_plan.source.database) as run:
+        try:
+            return table_plan.drift(source.platform.describe(run, table_plan.source))
+        except PlatformError as error:
+            return str(error)
+
+
+def plan_of(generation: GenerationRecord) -> TablePlan:
+    """The plan of a generation.
+
+    Raises:
+        GenerationError: another release of this program wrote it, in another form.
+    """
+    try:
+        return TablePlan.model_validate_json(generation.plan)
+    except ValidationError as error:
+        raise GenerationError(
+            f"{generation.workflow}/{generation.table}: generation {generation.number} was planned by another release "
+            "of this program: plan it anew with `migrate run --fresh`"
+        ) from error
+
+
+def _is_readable(generation: GenerationRecord) -> bool:
+    try:
+        plan_of(generation)
+    except GenerationError:
+        return False
+    return True
 
 
 def _write_down(ledger: Ledger, table_plan: TablePlan, status: GenerationStatus) -> GenerationRecord:

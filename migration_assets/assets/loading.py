@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 
+from migration_assets.assets.generations import plan_of
 from migration_assets.planning import TablePlan
 from migration_assets.platforms.base import TableName
 from migration_assets.resources.ledger import GenerationRecord, Ledger, PartitionStatus
@@ -58,7 +59,7 @@ def load_partitions(
     Raises:
         LoadError: a partition was not extracted, or the warehouse took another number of rows than were staged.
     """
-    plan = TablePlan.model_validate_json(generation.plan)
+    plan = plan_of(generation)
     where = f"workflow {plan.workflow}, table {plan.table}"
     missing = [key for key in keys if key not in manifests]
     if missing:
@@ -68,7 +69,7 @@ def load_partitions(
         )
     warehouse.require_stage(stage)
     load, columns = load_table_name(plan, generation.number), load_columns(plan)
-    mark = PublishMark(plan.workflow, plan.table, generation.number)
+    mark = PublishMark(plan.workflow, plan.table, generation.number, plan.token)
     with warehouse.hold(plan.target.database):
         wanted = _due(warehouse, load, manifests, keys)
         warehouse.create_load_table(load, columns, plan.target, mark)
@@ -115,8 +116,8 @@ def _due(
     warehouse: Warehouse, load: TableName, manifests: Mapping[str, Manifest], keys: Sequence[str]
 ) -> list[Manifest]:
     """The partitions to copy. A load table with files of a discarded attempt is dropped: all in it are due again."""
-    present = set(warehouse.loaded_files(load))
     valid = {file.path for manifest in manifests.values() for file in manifest.files}
+    present = set(warehouse.loaded_files(load, valid))
     if present <= valid:
         return [manifests[key] for key in keys]
     warehouse.drop_table(load)

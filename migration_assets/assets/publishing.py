@@ -10,6 +10,7 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 
 from migration_assets.assets import names
+from migration_assets.assets.generations import plan_of
 from migration_assets.assets.loading import load_table_name, load_table_prefix
 from migration_assets.io_managers.layout import generation_folder, read_manifests, table_folder
 from migration_assets.planning import TablePlan
@@ -65,7 +66,7 @@ def publish_table(
     Raises:
         PublishError: partitions are missing.
     """
-    plan = TablePlan.model_validate_json(generation.plan)
+    plan = plan_of(generation)
     with warehouse.hold(plan.target.database):
         return _publish(plan, generation, ledger, stage, warehouse)
 
@@ -73,20 +74,21 @@ def publish_table(
 def _publish(
     plan: TablePlan, generation: GenerationRecord, ledger: Ledger, stage: Stage, warehouse: Warehouse
 ) -> PublishOutcome:
-    folder = generation_folder(plan.workflow, plan.table, generation.number)
+    folder = generation_folder(plan, generation.number)
     manifests = read_manifests(stage, folder)
-    mark = PublishMark(plan.workflow, plan.table, generation.number)
+    mark = PublishMark(plan.workflow, plan.table, generation.number, plan.token)
     load = load_table_name(plan, generation.number)
     facts = SourceFacts.model_validate_json(generation.source_facts) if generation.source_facts else None
     before = warehouse.describe(plan.target)
     if before is None or before.mark != mark:
         _require_every_partition(plan, manifests)
+        _require_own_target(plan, before)
         candidate = warehouse.describe(load)
         if candidate is None:
             raise PublishError(_named(plan, f"there is no load table {load}: materialize the loaded asset first"))
-        files = warehouse.loaded_files(load)
+        files = warehouse.loaded_files(load, [file.path for found in manifests.values() for file in found.files])
         _require_loaded(plan, manifests, files)
-        loaded = sum(files.values())
+        loaded: int | None = sum(files.values())
         checks = _blocking_checks(plan, list(manifests.values()), loaded, candidate, before, facts, warehouse)
         if any(check.verdict is Verdict.FAIL for check in checks.values()):
             _record(ledger, generation, checks)
@@ -94,8 +96,9 @@ def _publish(
             return PublishOutcome(checks, _named(plan, f"not published, {plan.target} is as it was before: {reasons}"))
         warehouse.publish(load, plan.target)
     else:
-        # A crash after the publish: only what was there before may be left under the load table's name.
-        loaded = before.rows
+        # A crash after the publish: only what was there before may be left under the load table's name, and with
+        # the load table its history is gone.
+        loaded = None
         warehouse.drop_table(load)
     after = warehouse.describe(plan.target)
     assert after is not None
@@ -121,6 +124,20 @@ def _require_every_partition(plan: TablePlan, manifests: Mapping[str, Manifest])
         )
 
 
+def _require_own_target(plan: TablePlan, target: TargetTable | None) -> None:
+    """What was put into the target since it was planned is not replaced unasked."""
+    if target is None or plan.replace_existing or not target.rows:
+        return
+    if target.mark is None or (target.mark.workflow, target.mark.table) != (plan.workflow, plan.table):
+        raise PublishError(
+            _named(
+                plan,
+                f"the target {plan.target} holds {target.rows:,} rows that this table did not put there, and is left "
+                'as it is: set "replaceExisting": true in the table to replace them, or name another target',
+            )
+        )
+
+
 def _require_loaded(plan: TablePlan, manifests: Mapping[str, Manifest], files: Mapping[str, int]) -> None:
     missing = [key for key, manifest in manifests.items() if any(file.path not in files for file in manifest.files)]
     if missing:
@@ -136,7 +153,7 @@ def _require_loaded(plan: TablePlan, manifests: Mapping[str, Manifest], files: M
 def _blocking_checks(
     plan: TablePlan,
     manifests: list[Manifest],
-    loaded: int,
+    loaded: int | None,
     table: TargetTable,
     before: TargetTable | None,
     facts: SourceFacts | None,
@@ -144,7 +161,7 @@ def _blocking_checks(
 ) -> dict[str, CheckResult]:
     return {
         names.SCHEMA_CHECK: check_schema(plan, table.columns, warehouse.platform, types_are_ours=before is None),
-        names.ROW_COUNT_CHECK: check_row_counts(manifests, loaded, table.rows, facts),
+        names.ROW_COUNT_CHECK: check_row_counts(manifests, loaded, table.rows, facts, planned=plan.estimated_rows),
     }
 
 
@@ -177,7 +194,7 @@ def _clean_up(plan: TablePlan, generation: GenerationRecord, stage: Stage, wareh
         if leftover.table.removeprefix(prefix).isdecimal():
             warehouse.drop_table(leftover)
     folder = table_folder(plan.workflow, plan.table)
-    keep = generation_folder(plan.workflow, plan.table, generation.number)
+    keep = generation_folder(plan, generation.number)
     others = {"/".join(path.split("/")[:3]) for path in stage.list_files(folder)} - {keep}
     for other in sorted(others):
         stage.delete(other)

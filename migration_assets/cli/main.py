@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import ParamSpec
 
 import click
+from dotenv import load_dotenv
 
 from migration_assets.workflow import (
     SOURCE_PLATFORMS,
@@ -21,6 +23,9 @@ from migration_assets.workflow import (
     json_schema,
     load_workflow,
 )
+
+# How Dagster names an environment variable that a resource wants and nobody has set.
+_UNSET_VARIABLE = re.compile(r'environment variable "(\w+)"')
 
 FAILED = 1
 WRONG_INPUT = 2
@@ -52,12 +57,15 @@ def _command(function: Callable[_Parameters, None]) -> Callable[_Parameters, Non
 
         from migration_assets.deployments import UnknownDeploymentError
 
+        load_dotenv(Path(".env"))
         try:
             function(*args, **kwargs)
         except (WorkflowError, UnknownDeploymentError) as error:
             _fail(str(error), WRONG_INPUT)
         except DagsterInvalidConfigError as error:
-            _fail("\n".join(detail.message for detail in error.errors), WRONG_INPUT)
+            told = "\n".join(detail.message for detail in error.errors)
+            unset = sorted(set(_UNSET_VARIABLE.findall(told)))
+            _fail(f"set {', '.join(unset)}, in the environment or in .env" if unset else told, WRONG_INPUT)
 
     return run
 

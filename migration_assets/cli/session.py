@@ -53,7 +53,7 @@ def plan_workflow(workflow: Workflow) -> tuple[list[TablePlan], list[str]]:
         for table in workflow_tables(workflow):
             source = connections.source
             try:
-                with source.connect(source_database(workflow, table, source)) as run:
+                with source.connect(source_database(table, source)) as run:
                     plans.append(plan(workflow, table, run, source, connections.warehouse))
             except (PlanError, SourceError, WarehouseError) as error:
                 problems.append(str(error))

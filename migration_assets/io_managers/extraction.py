@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 
@@ -49,9 +49,13 @@ class Extraction:
             yield keeper
 
 
+MARKED_KIND = "table"
+"""The kind of relation of which the source can tell whether rows were written since a mark."""
+
+
 @dataclass(eq=False)
 class MarkedSnapshot:
-    """A snapshot and the text that stands for it in manifests; for physical ranges it also names the place."""
+    """A snapshot and the text that stands for it in manifests; for an ordinary table it also names its place."""
 
     snapshot: Snapshot
     mark: str
@@ -116,12 +120,21 @@ class SnapshotKeeper:
         """
         if old_mark == self._current.mark:
             return True
-        plan, platform = self._extraction.plan, self._extraction.source.platform
+        plan = self._extraction.plan
         if plan.consistency == "strict" or old_mark is None:
             return False
-        if not plan.physical:
-            return True
-        return not self._current.snapshot.query(platform.changed_since(plan.source, old_mark))[0]["changed"]
+        return not plan.physical or not self._changed_since(old_mark, self._current)
+
+    def unchanged_since(self, old_marks: Iterable[str | None], current: MarkedSnapshot) -> tuple[str, ...]:
+        """Those of some older marks since which no row of the table was written."""
+        if self._extraction.plan.source_kind != MARKED_KIND:
+            return ()
+        marks = sorted({mark for mark in old_marks if mark not in (None, current.mark)})
+        return tuple(mark for mark in marks if not self._changed_since(mark, current))
+
+    def _changed_since(self, old_mark: str, current: MarkedSnapshot) -> bool:
+        plan, platform = self._extraction.plan, self._extraction.source.platform
+        return bool(current.snapshot.query(platform.changed_since(plan.source, old_mark))[0]["changed"])
 
     def cancel_query(self) -> None:
         """Breaks off the queries that other threads run on the snapshots' own connections, if any."""
@@ -157,7 +170,7 @@ class SnapshotKeeper:
         taken = MarkedSnapshot(snapshot, "", opened)
         self._open.append(taken)
         try:
-            if plan.physical:
+            if plan.source_kind == MARKED_KIND:
                 taken.mark = str(snapshot.query(source.platform.location_mark(plan.source))[0]["mark"])
             else:
                 taken.mark = snapshot.identity

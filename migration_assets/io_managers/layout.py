@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from migration_assets.planning import TablePlan
 from migration_assets.resources.stages.base import Manifest, Stage
 
 
@@ -12,9 +13,9 @@ def table_folder(workflow: str, table: str) -> str:
     return f"{workflow}/{table}"
 
 
-def generation_folder(workflow: str, table: str, generation: int) -> str:
-    """Everything of one generation of a table."""
-    return f"{table_folder(workflow, table)}/g{generation:06d}"
+def generation_folder(plan: TablePlan, generation: int) -> str:
+    """Everything of one generation of a table. What another ledger has called so lies elsewhere."""
+    return f"{table_folder(plan.workflow, plan.table)}/g{generation:06d}-{plan.token}"
 
 
 def attempt_folder(generation: str, partition: str, attempt: str) -> str:

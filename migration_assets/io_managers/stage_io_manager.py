@@ -16,7 +16,8 @@ from dagster._core.definitions.metadata.metadata_set import TableMetadataSet, Ur
 from migration_assets.io_managers.extraction import Extraction
 from migration_assets.io_managers.layout import generation_folder, read_manifests
 from migration_assets.io_managers.staging import StagingRun
-from migration_assets.resources.ledger import LedgerResource
+from migration_assets.planning import TablePlan
+from migration_assets.resources.ledger import GenerationStatus, LedgerResource
 from migration_assets.resources.stages.base import Manifest, Stage
 
 
@@ -40,7 +41,10 @@ class StageIOManager(ConfigurableIOManager):
 
     def handle_output(self, context: OutputContext, obj: Extraction) -> Iterator[AssetMaterialization]:  # type: ignore[override]
         staging = StagingRun(obj, self.stage, self.ledger.ledger, self.target_file_mb * 1024 * 1024, context.run_id)
-        with self.ledger.ledger.lock_table(obj.plan.workflow, obj.plan.table):
+        ledger = self.ledger.ledger
+        with ledger.lock_table(obj.plan.workflow, obj.plan.table, self.ledger.lock_wait_seconds):
+            ledger.set_generation_status(obj.generation_id, GenerationStatus.RUNNING)
+            ledger.clear_errors(obj.generation_id)
             staging.run()
         if staging.failures:
             for key in obj.keys:
@@ -63,7 +67,8 @@ class StageIOManager(ConfigurableIOManager):
         workflow, _, table = context.asset_key.path
         generation = self.ledger.ledger.generation(workflow, table)
         assert generation is not None, f"{workflow}/{table} was never planned"
-        return read_manifests(self.stage, generation_folder(workflow, table, generation.number))
+        plan = TablePlan.model_validate_json(generation.plan)
+        return read_manifests(self.stage, generation_folder(plan, generation.number))
 
 
 def partition_metadata(manifest: Manifest, stage: Stage) -> dict[str, RawMetadataValue]:

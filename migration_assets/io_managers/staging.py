@@ -6,7 +6,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -73,13 +73,14 @@ class StagingRun:
 
     def __post_init__(self) -> None:
         plan = self.extraction.plan
-        self._folder = generation_folder(plan.workflow, plan.table, self.extraction.generation)
+        self._folder = generation_folder(plan, self.extraction.generation)
         self._waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[str, Manifest | Exception] | None] = queue.SimpleQueue()
         self._rows: dict[str, int] = {}
         self._stop = threading.Event()
         self._readers: list[PartitionReader] = []
         self._failed = itertools.count(1)
+        self._kept_marks: set[str | None] = set()
 
     def run(self) -> None:
         """Extracts the partitions that are not finished."""
@@ -90,11 +91,24 @@ class StagingRun:
             return
         with self.extraction.open() as keeper:
             kept = finished_manifests(found, keeper)
+            self._require_all(found.keys() - kept.keys())
             for key in found.keys() - kept.keys():
                 self.stage.delete(manifest_path(self._folder, key))
+            self._kept_marks = {manifest.snapshot for manifest in kept.values()}
             self.manifests = {key: kept[key] for key in self.extraction.keys if key in kept}
             self._record(list(self.manifests))
             self._extract([key for key in self.extraction.keys if key not in kept], keeper)
+
+    def _require_all(self, discarded: Set[str]) -> None:
+        """Refuses to discard finished partitions that this run would not extract again."""
+        plan = self.extraction.plan
+        if discarded - set(self.extraction.keys):
+            raise SourceError(
+                f"workflow {plan.workflow}, table {plan.table}: {plan.source} was written to since the finished "
+                "partitions were read, and they can't stay beside what is read now "
+                f"({'ranges of physical blocks' if plan.physical else 'strict consistency'}): materialize all "
+                "partitions of the table, or run the workflow again"
+            )
 
     def describe_failures(self) -> str:
         """Every failed partition with its cause."""
@@ -265,8 +279,9 @@ class StagingRun:
                     f"the source sent {manifest.source_rows:,} rows and {manifest.rows:,} were written: "
                     "run again; if it happens twice, it is a fault of this program"
                 )
-            write_manifest(self.stage, self._folder, manifest)
+            # From here on the data stay: a stage that keeps the manifest may still answer with an error.
             sealed = True
+            write_manifest(self.stage, self._folder, manifest)
             return manifest
         finally:
             if not sealed:
@@ -289,6 +304,9 @@ class StagingRun:
             facts = collect_source_facts(
                 self.extraction.plan, self.extraction.source.platform, current.snapshot, current.mark
             )
+            if facts.rows is not None:
+                unchanged = keeper.unchanged_since(self._kept_marks, current)
+                facts = facts.model_copy(update={"unchanged_since": unchanged})
         if facts.problem is not None and self._stop.is_set():
             return  # Broken off: it is asked again with the partitions that are missing.
         self.ledger.record_source_facts(self.extraction.generation_id, facts.model_dump_json())

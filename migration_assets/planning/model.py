@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from migration_assets.platforms.base import SourceColumn, TableName, TargetColumn
+from migration_assets.platforms.base import SourceColumn, SourceTable, TableName, TargetColumn
 from migration_assets.platforms.types import ColumnType
 
 
@@ -72,14 +74,18 @@ class TablePlan(_Frozen):
     """Everything that moving one table needs to know.
 
     Attributes:
+        token: no two plans have the same; it tells what is left of another plan from what belongs to this one.
         table: the table's name in asset keys, the ledger and paths: letters, digits and underscores.
         method: how the table is divided, in words.
         physical: partitions are ranges of physical blocks, which only one snapshot keeps in place.
         where: the user's row filter in the source's dialect.
         consistency: `snapshot` or `strict` (see the workflow reference).
+        replace_existing: rows in the target that this program did not put there may be replaced.
         config_hash: of the table's configuration; another one is another plan.
     """
 
+    version: Literal[1] = 1
+    token: str = Field(default_factory=lambda: uuid.uuid4().hex[:8])
     workflow: str
     table: str
     source_platform: str
@@ -96,8 +102,26 @@ class TablePlan(_Frozen):
     estimated_bytes: int
     consistency: str
     metrics_check: bool
+    replace_existing: bool = False
     notes: tuple[str, ...]
     config_hash: str
+
+    def renewed(self) -> TablePlan:
+        """The same plan once more, for another generation."""
+        return self.model_copy(update={"token": uuid.uuid4().hex[:8]})
+
+    def drift(self, table: SourceTable) -> str | None:
+        """How the source's columns differ by now from those that were planned; None when they don't."""
+        planned = {column.source.name: column.source.native_type for column in self.columns}
+        present = {column.name: column.native_type for column in table.columns}
+        changes = [f"{name} is gone" for name in planned.keys() - present.keys()]
+        changes += [f"{name} is new" for name in present.keys() - planned.keys()]
+        changes += [
+            f"{name} was {planned[name]} and is {present[name]}"
+            for name in planned.keys() & present.keys()
+            if planned[name] != present[name]
+        ]
+        return "; ".join(sorted(changes)) or None
 
     def partition(self, key: str) -> PlannedPartition:
         """The partition of that key; KeyError when the plan has none."""

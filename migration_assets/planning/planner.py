@@ -117,6 +117,7 @@ def plan_table(
         estimated_bytes=size,
         consistency=config.consistency,
         metrics_check=config.metrics_check,
+        replace_existing=config.replace_existing,
         notes=partitioning.notes,
         config_hash=config.config_hash(workflow.source_platform),
     )
@@ -178,8 +179,6 @@ def _target_problems(
             f"the target {name} holds {existing.rows:,} rows that this program did not put there: "
             'set "replaceExisting": true in the table to replace them, or name another target'
         ]
-    if existing.made_here:
-        return []
     missing = [
         column.target_name
         for column in columns
@@ -195,8 +194,8 @@ def _target_problems(
     problems = []
     if missing:
         problems.append(
-            f"the target {name} exists and has no column {', '.join(missing)}: add it there, "
-            "or name an existing one with columnNameMappings"
+            f"the target {name} exists and has no column {', '.join(missing)}: add it there, drop the target to "
+            "have it made anew, or name an existing column with columnNameMappings"
         )
     if extra:
         problems.append(

@@ -21,6 +21,8 @@ class SourceFacts(BaseModel):
         rows: the rows of the whole table under the user's filter, counted apart from the extraction.
         metrics: metrics by column; None when they were not asked for or could not be had.
         problem: why they could not be had.
+        unchanged_since: marks of older snapshots since which no row was written. Rows may have been deleted since,
+            which the number of rows tells.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +31,7 @@ class SourceFacts(BaseModel):
     rows: int | None
     metrics: dict[str, dict[str, Value]] | None = None
     problem: str | None = None
+    unchanged_since: tuple[str, ...] = ()
 
 
 def collect_source_facts(plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot, mark: str) -> SourceFacts:

@@ -165,4 +165,4 @@ class Staging:
 
     @property
     def _folder(self) -> str:
-        return generation_folder(self.plan.workflow, self.plan.table, self.generation.number)
+        return generation_folder(self.plan, self.generation.number)

@@ -238,7 +238,6 @@ def test_a_target_that_can_not_be_replaced_is_refused(target: ExistingTarget, sa
         None,
         existing(),
         existing(rows=1_234, made_here=True),
-        existing(TargetColumn("other", "INTEGER"), made_here=True),
         existing(ID, TargetColumn("x", "INTEGER")),
         existing(ID, TargetColumn("x", "INTEGER", nullable=False, has_default=True)),
     ],

@@ -49,7 +49,7 @@ LOAD = TARGET.renamed("ORDERS__2")
 MARK = PublishMark("sales", "orders", 2)
 OLD_MARK = PublishMark("sales", "orders", 1)
 STAGE = FileSystemStage(url="s3://bucket/root", external_stage='ops."Landing".files')
-MARK_2 = '[migration-assets {"generation": 2, "table": "orders", "workflow": "sales"}]'
+MARK_2 = '[migration-assets {"generation": 2, "table": "orders", "token": "", "workflow": "sales"}]'
 
 FORMAT = (
     "FILE_FORMAT=(TYPE=PARQUET USE_LOGICAL_TYPE=TRUE USE_VECTORIZED_SCANNER=TRUE BINARY_AS_TEXT=FALSE) "

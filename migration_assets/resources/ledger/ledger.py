@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 import sqlalchemy as sa
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from migration_assets.resources.ledger import schema
 
@@ -152,7 +153,8 @@ class Ledger:
             engine = sa.create_engine(self._url, connect_args={"timeout": 60})
             sa.event.listen(engine, "connect", _configure_sqlite)
         else:
-            engine = sa.create_engine(self._url, pool_pre_ping=True)
+            keepalives = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
+            engine = sa.create_engine(self._url, pool_pre_ping=True, connect_args=keepalives)
         schema.upgrade(engine)
         return engine
 
@@ -450,6 +452,12 @@ class Ledger:
         with self._engine.begin() as connection:
             connection.execute(table.update().where(table.c.id == generation_id).values(values))
 
+    def ask_again(self, generation_id: int) -> None:
+        """Has a planned generation asked for once more, after its run was refused."""
+        table = schema.generations
+        with self._engine.begin() as connection:
+            connection.execute(table.update().where(table.c.id == generation_id).values(ended_at=_now()))
+
     def record_source_facts(self, generation_id: int, facts: str) -> None:
         """Keeps what the source said of its rows under the snapshot that was extracted."""
         table = schema.generations
@@ -601,12 +609,24 @@ class Ledger:
     # -- locks ----------------------------------------------------------------------------------
 
     @contextmanager
-    def lock_table(self, workflow: str, table: str) -> Iterator[None]:
+    def lock_table(self, workflow: str, table: str, wait_seconds: float = 0) -> Iterator[None]:
         """Keeps other runs away from a table; the lock ends with the process that holds it.
 
         Raises:
-            TableBusyError: another run holds it.
+            TableBusyError: another run has held it for `wait_seconds`.
         """
+        attempts = Retrying(
+            retry=retry_if_exception_type(TableBusyError),
+            stop=stop_after_delay(wait_seconds),
+            wait=wait_random(0.1, 1),
+            reraise=True,
+        )
+        with ExitStack() as held:
+            attempts(lambda: held.enter_context(self._lock(workflow, table)))
+            yield
+
+    @contextmanager
+    def _lock(self, workflow: str, table: str) -> Iterator[None]:
         name = f"{workflow}/{table}"
         busy = TableBusyError(f"another run is moving the table {name}: wait for it, or stop it, then start again")
         if self._url.get_backend_name() == "postgresql":
@@ -618,7 +638,9 @@ class Ledger:
                 try:
                     yield
                 finally:
-                    connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+                    # With its connection the lock is gone already.
+                    with suppress(sa.exc.DBAPIError):
+                        connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
             return
         # The operating system drops a file lock when its process dies, whatever killed it.
         import fcntl
@@ -635,8 +657,8 @@ class Ledger:
 
 def _configure_sqlite(connection: object, _record: object) -> None:
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    # Readers and one writer at once; a crash of the machine may lose the last commits but not the file,
-    # and the manifests on the stage tell again what they said.
+    # Readers and one writer at once; a crash of the machine may lose the last commits but not the file. What is on
+    # the stage carries the token of its plan, so that what a lost commit has planned is not taken for another plan's.
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")

@@ -14,9 +14,11 @@ class LedgerResource(ConfigurableResource):  # type: ignore[type-arg]
 
     Attributes:
         url: `sqlite:///path`, or `postgresql+psycopg2://user:password@host/database`.
+        lock_wait_seconds: how long a run waits while another one moves the same table.
     """
 
     url: str
+    lock_wait_seconds: float = 300
 
     @cached_property
     def ledger(self) -> Ledger:

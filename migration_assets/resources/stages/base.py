@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import BinaryIO
@@ -86,8 +85,3 @@ class Stage(ABC):
     def uri_of(self, path: str) -> str:
         """The address of one file, for people and metadata."""
         return f"{self.uri.rstrip('/')}/{path}"
-
-
-def total_rows(files: Iterable[StagedFile]) -> int:
-    """Rows in several files."""
-    return sum(file.rows for file in files)

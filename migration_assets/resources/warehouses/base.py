@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -42,7 +42,7 @@ class FileLoad:
 
 @dataclass(frozen=True)
 class PublishMark:
-    """Who made a table: written into the comment of the load table, it moves with it into the target.
+    """Which plan made a table: written into the comment of the load table, it moves with it into the target.
 
     By it a table that this program made is known, and a publish that crashed after the swap.
     """
@@ -50,6 +50,7 @@ class PublishMark:
     workflow: str
     table: str
     generation: int
+    token: str = ""
 
     _PATTERN = re.compile(r"\n?\[migration-assets (\{.*?\})\]")
 
@@ -111,8 +112,12 @@ class Warehouse(ABC):
         """
 
     @abstractmethod
-    def loaded_files(self, load: TableName) -> Mapping[str, int]:
-        """Files that are already in the load table, with the rows of each."""
+    def loaded_files(self, load: TableName, known: Collection[str] = ()) -> Mapping[str, int]:
+        """Files that are already in the load table, with the rows of each.
+
+        Args:
+            known: paths on the stage; a file that is one of them has this name, whatever the warehouse calls it.
+        """
 
     @abstractmethod
     def copy_into(

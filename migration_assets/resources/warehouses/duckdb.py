@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,7 +174,7 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
                 comment = mark.append_to(current.comment)
             _execute(connection, _comment("TABLE", _name(load), comment))
 
-    def loaded_files(self, load: TableName) -> Mapping[str, int]:
+    def loaded_files(self, load: TableName, known: Collection[str] = ()) -> Mapping[str, int]:
         if not self._file(load.database).exists():
             return {}
         with self._reading(load.database, f"can't read the load history of {load}") as connection:

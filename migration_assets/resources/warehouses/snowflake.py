@@ -104,9 +104,10 @@ class SnowflakeWarehouse(SnowflakeClient, Warehouse):
             run(f"CREATE {kind} {_sql(load)} LIKE {_sql(target)} COPY GRANTS")
             run(_set_comment(load, comment))
 
-    def loaded_files(self, load: TableName) -> Mapping[str, int]:
+    def loaded_files(self, load: TableName, known: Collection[str] = ()) -> Mapping[str, int]:
+        paths = set(known)
         with _explained(f"can't read the load history of {load}"):
-            return self._history(load)
+            return {_path_in(name, paths) or name: rows for name, rows in self._history(load).items()}
 
     def copy_into(
         self, load: TableName, columns: Sequence[LoadColumn], files: Sequence[StagedFile], stage: Stage
