@@ -89,7 +89,7 @@ class Staging:
 
         manager = StageIOManager(
             stage=self.stage,
-            ledger=LedgerResource(url=self._ledger_url),
+            ledger=LedgerResource(url=self._ledger_url, lock_wait_seconds=0),
             target_file_mb=self.target_file_mb,
         )
         return dg.materialize(
