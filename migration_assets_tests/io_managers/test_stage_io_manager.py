@@ -282,9 +282,14 @@ def test_an_interrupt_ends_the_threads_of_a_source_that_hangs(tmp_path: Path) ->
 
     extraction = Extraction(staging.plan, staging.generation.id, 1, ("0001", "0002"), source)
     work = StagingRun(extraction, staging.stage, staging.ledger, 1 << 20, "run")
+    # A shell has what it starts in the background ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        work.run()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work.run()
+    finally:
+        signal.signal(signal.SIGINT, before)
     for thread in _extracting_threads():
         thread.join(10)
 
