@@ -38,6 +38,21 @@ def source(
     return postgresql_database
 
 
+def fail_in_the_third_partition(source: PostgreSQLDatabase, folder: Path) -> Path:
+    """Makes the table `t` and runs its workflow once: two of three partitions are finished."""
+    source.execute(
+        """
+        CREATE TABLE t (id int PRIMARY KEY, price numeric(6,2));
+        INSERT INTO t SELECT n, n FROM generate_series(1, 300) n;
+        UPDATE t SET price = 'NaN' WHERE id = 250
+        """
+    )
+    parts = {"columnNamesToPartitionBy": ["id"], "partitionSize": {"maxRowsPerPartition": 100}}
+    file = write_workflow(folder, source.database, [table("t", **parts)])
+    assert not migrate(file)[0]
+    return file
+
+
 def test_every_kind_of_relation_arrives_whole(source: PostgreSQLDatabase, tmp_path: Path) -> None:
     source.execute(
         """
@@ -136,16 +151,7 @@ def test_a_failing_partition_fails_its_table_by_name_and_leaves_its_target_untou
 def test_a_repaired_table_goes_on_where_it_failed(
     source: PostgreSQLDatabase, tmp_path: Path, migration_home: Path
 ) -> None:
-    source.execute(
-        """
-        CREATE TABLE t (id int PRIMARY KEY, price numeric(6,2));
-        INSERT INTO t SELECT n, n FROM generate_series(1, 300) n;
-        UPDATE t SET price = 'NaN' WHERE id = 250
-        """
-    )
-    parts = {"columnNamesToPartitionBy": ["id"], "partitionSize": {"maxRowsPerPartition": 100}}
-    file = write_workflow(tmp_path, source.database, [table("t", **parts)])
-    assert not migrate(file)[0]
+    file = fail_in_the_third_partition(source, tmp_path)
     finished = _manifests(migration_home)
     assert len(finished) == 2
     source.execute("UPDATE t SET price = 1 WHERE id = 250")
@@ -289,16 +295,7 @@ def test_a_table_is_locked_while_a_run_moves_it(
 def test_a_lost_ledger_mixes_no_old_partitions_into_a_new_plan(
     source: PostgreSQLDatabase, tmp_path: Path, migration_home: Path
 ) -> None:
-    source.execute(
-        """
-        CREATE TABLE t (id int PRIMARY KEY, price numeric(6,2));
-        INSERT INTO t SELECT n, n FROM generate_series(1, 300) n;
-        UPDATE t SET price = 'NaN' WHERE id = 250
-        """
-    )
-    parts = {"columnNamesToPartitionBy": ["id"], "partitionSize": {"maxRowsPerPartition": 100}}
-    file = write_workflow(tmp_path, source.database, [table("t", **parts)])
-    assert not migrate(file)[0]
+    file = fail_in_the_third_partition(source, tmp_path)
     for path in migration_home.glob("ledger.sqlite*"):
         path.unlink()
     source.execute("UPDATE t SET price = 1; INSERT INTO t SELECT n, 1 FROM generate_series(301, 900) n")
@@ -313,16 +310,7 @@ def test_a_lost_ledger_mixes_no_old_partitions_into_a_new_plan(
 def test_a_source_that_changes_between_attempts_is_never_called_proven(
     source: PostgreSQLDatabase, tmp_path: Path
 ) -> None:
-    source.execute(
-        """
-        CREATE TABLE t (id int PRIMARY KEY, price numeric(6,2));
-        INSERT INTO t SELECT n, n FROM generate_series(1, 300) n;
-        UPDATE t SET price = 'NaN' WHERE id = 250
-        """
-    )
-    parts = {"columnNamesToPartitionBy": ["id"], "partitionSize": {"maxRowsPerPartition": 100}}
-    file = write_workflow(tmp_path, source.database, [table("t", **parts)])
-    assert not migrate(file)[0]
+    file = fail_in_the_third_partition(source, tmp_path)
     # In partitions that are finished one row goes and another comes.
     source.execute("DELETE FROM t WHERE id = 10; INSERT INTO t VALUES (0, 1); UPDATE t SET price = 1 WHERE id = 250")
 

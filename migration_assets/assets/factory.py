@@ -174,18 +174,17 @@ def build_table_assets(
     def target(context: AssetExecutionContext) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
         resources = context.resources
         state: LedgerResource = getattr(resources, names.LEDGER)
-        with (
-            state.ledger.lock_table(workflow.name, slug, state.lock_wait_seconds),
-            # Another table, perhaps of another workflow, may have the same target.
-            state.ledger.lock_table("target", goal, state.lock_wait_seconds),
-        ):
+        with state.ledger.lock_table(workflow.name, slug, state.lock_wait_seconds):
             generation = _current(context, state.ledger, workflow.name, slug)
-            outcome = publish_table(
-                generation,
-                ledger=state.ledger,
-                stage=getattr(resources, names.STAGE),
-                warehouse=getattr(resources, names.WAREHOUSE),
-            )
+            # Another table, perhaps of another workflow and in another spelling, may have the same target.
+            place = str(plan_of(generation).target)
+            with state.ledger.lock_table("target", place, state.lock_wait_seconds):
+                outcome = publish_table(
+                    generation,
+                    ledger=state.ledger,
+                    stage=getattr(resources, names.STAGE),
+                    warehouse=getattr(resources, names.WAREHOUSE),
+                )
         yield from check_results(outcome)
         if outcome.refusal:
             raise PublishError(outcome.refusal)
