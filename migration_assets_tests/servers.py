@@ -28,6 +28,16 @@ class PostgreSQLDatabase:
     def of(cls, server: PostgreSQLServer, database: str) -> PostgreSQLDatabase:
         return cls(server.host, server.port, server.username, server.password, database)
 
+    def login(self) -> dict[str, Any]:
+        """How a PostgreSQLSource connects."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "username": self.username,
+            "password": self.password,
+            "sslmode": "disable",
+        }
+
     @contextmanager
     def connect(self) -> Iterator[psycopg2.extensions.connection]:
         """A connection in autocommit, closed at the end."""

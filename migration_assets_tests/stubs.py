@@ -16,11 +16,10 @@ import pyarrow as pa
 
 from migration_assets.planning import PlannedColumn, PlannedPartition, TablePlan
 from migration_assets.platforms import types
-from migration_assets.platforms.base import QueryRunner, Row, SourceColumn, SourcePlatform, TableName
+from migration_assets.platforms.base import QueryRunner, ReadColumn, Row, SourceColumn, SourcePlatform, TableName
 from migration_assets.platforms.postgresql import PostgreSQL
 from migration_assets.platforms.types import ColumnType
 from migration_assets.resources.sources.base import (
-    ReadColumn,
     Reader,
     Snapshot,
     SnapshotLostError,
@@ -37,7 +36,7 @@ class StubPlatform(PostgreSQL):
     """PostgreSQL's knowledge, but a partition's query is its key."""
 
     def extraction_query(
-        self, table: TableName, columns: Sequence[tuple[str, str]], predicate: str | None, where: str | None
+        self, table: TableName, columns: Sequence[ReadColumn], predicate: str | None, where: str | None
     ) -> str:
         return str(predicate)
 

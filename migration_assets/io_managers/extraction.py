@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from migration_assets.planning import TablePlan
+from migration_assets.platforms.base import ReadColumn
 from migration_assets.resources.sources.base import (
-    ReadColumn,
     Reader,
     Snapshot,
     SnapshotLostError,
@@ -190,14 +190,15 @@ class PartitionReader:
         self._reader: Reader | None = None
         self.snapshot: str | None = None
         plan = extraction.plan
-        self._columns = [ReadColumn(column.target_name, column.type, column.source) for column in plan.columns]
-        self._selected = [(column.target_name, column.expression) for column in plan.columns]
+        self._columns = [
+            ReadColumn(column.target_name, column.type, column.source, column.expression) for column in plan.columns
+        ]
 
     def read(self, key: str) -> Iterator[pa.Table]:
         """The rows of a partition, as Arrow tables of a few megabytes."""
         plan, platform = self._extraction.plan, self._extraction.source.platform
         predicate = plan.partition(key).predicate
-        query = platform.extraction_query(plan.source, self._selected, predicate, plan.where)
+        query = platform.extraction_query(plan.source, self._columns, predicate, plan.where)
         yield from self._ready().read(query, self._columns)
 
     @property

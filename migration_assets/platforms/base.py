@@ -159,6 +159,16 @@ class Partitioning:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class ReadColumn:
+    """A column of the staged rows, the source column that it comes from, and the SQL that it is read with."""
+
+    name: str
+    type: ColumnType
+    source: SourceColumn
+    expression: str
+
+
 class SourcePlatform(ABC):
     """What is read from a database system, as SQL in its own dialect."""
 
@@ -215,9 +225,9 @@ class SourcePlatform(ABC):
 
     @abstractmethod
     def extraction_query(
-        self, table: TableName, columns: Sequence[tuple[str, str]], predicate: str | None, where: str | None
+        self, table: TableName, columns: Sequence[ReadColumn], predicate: str | None, where: str | None
     ) -> str:
-        """The rows of one partition; `columns` are target name and SQL expression, in order."""
+        """The rows of one partition, for the source's reader."""
 
     @abstractmethod
     def location_mark(self, table: TableName) -> str:

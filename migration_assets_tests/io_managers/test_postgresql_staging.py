@@ -56,7 +56,8 @@ def test_a_connection_that_is_ended_in_the_middle_loses_and_doubles_nothing(
     tmp_path: Path, postgresql_database: PostgreSQLDatabase, monkeypatch: pytest.MonkeyPatch, victims: str
 ) -> None:
     monkeypatch.setattr(staging_room, "PAUSE", wait_none())
-    monkeypatch.setattr("migration_assets.resources.sources.postgresql.BLOCK_BYTES", 10_000)
+    monkeypatch.setattr("migration_assets.resources.sources.postgresql_readers.BLOCK_BYTES", 10_000)
+    monkeypatch.setattr("migration_assets.resources.sources.copy_binary.TABLE_BYTES", 10_000)
     postgresql_database.execute(TABLE)
     staging = staging_of(tmp_path, postgresql_database, "passes(id)")
     ended: list[int] = []

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migration_assets.platforms import types
-from migration_assets.platforms.base import SourceColumn
+from migration_assets.platforms.base import ReadColumn, SourceColumn
 from migration_assets.platforms.types import ColumnType, Kind
-from migration_assets.resources.sources.base import ReadColumn, SourceError
-from migration_assets.resources.sources.csv_blocks import BadValueError, decode_hex, parse_csv_block
+from migration_assets.resources.sources.base import BadValueError, SourceError
+from migration_assets.resources.sources.csv_blocks import decode_hex, parse_csv_block
 
 TEXT = types.TEXT
 TIME, TIMESTAMP, TIMESTAMP_TZ = (
@@ -34,7 +34,7 @@ def wall_time(year: int) -> datetime:
 
 def columns(*kinds: ColumnType) -> list[ReadColumn]:
     return [
-        ReadColumn(f"target_{number}", kind, SourceColumn(f"source_{number}", str(kind), str(kind), True))
+        ReadColumn(f"target_{number}", kind, SourceColumn(f"source_{number}", str(kind), str(kind), True), "")
         for number, kind in enumerate(kinds, start=1)
     ]
 

@@ -14,11 +14,10 @@ import pytest
 
 from demo.postgresql_server import PostgreSQLServer
 from migration_assets.platforms import types
-from migration_assets.platforms.base import SourceColumn
+from migration_assets.platforms.base import ReadColumn, SourceColumn
 from migration_assets.platforms.types import ColumnType
-from migration_assets.resources.sources import postgresql
+from migration_assets.resources.sources import copy_binary, postgresql_readers
 from migration_assets.resources.sources.base import (
-    ReadColumn,
     Reader,
     SnapshotLostError,
     SourceError,
@@ -32,27 +31,21 @@ SILENT = "SELECT 1, 'x' FROM pg_sleep(600)"
 
 
 def column(name: str, kind: ColumnType, native_type: str) -> ReadColumn:
-    return ReadColumn(name, kind, SourceColumn(name, native_type, native_type, True))
+    return ReadColumn(name, kind, SourceColumn(name, native_type, native_type, True), name)
 
 
 COLUMNS = [column("i", types.integer(32), "integer"), column("t", types.TEXT, "text")]
 
 
 def source_of(database: PostgreSQLDatabase, **changes: object) -> PostgreSQLSource:
-    settings = {
-        "host": database.host,
-        "port": database.port,
-        "username": database.username,
-        "password": database.password,
-        "sslmode": "disable",
-        **changes,
-    }
-    return PostgreSQLSource(**settings)  # type: ignore[arg-type]
+    return PostgreSQLSource(**{**database.login(), **changes})
 
 
-@pytest.fixture
-def source(postgresql_database: PostgreSQLDatabase) -> PostgreSQLSource:
-    return source_of(postgresql_database)
+@pytest.fixture(params=["binary", "csv"])
+def source(postgresql_database: PostgreSQLDatabase, request: pytest.FixtureRequest) -> PostgreSQLSource:
+    if request.param == "binary" and not copy_binary.is_available():
+        pytest.skip("the decoder of binary COPY needs a C compiler when the package is installed")
+    return source_of(postgresql_database, copy_format=request.param)
 
 
 @pytest.fixture
@@ -116,7 +109,7 @@ def test_rows_come_in_blocks_of_whole_rows(source: PostgreSQLSource, name: str) 
         reader.close()
 
     assert len(blocks) > 5
-    assert max(block.nbytes for block in blocks) < 2 * postgresql.BLOCK_BYTES
+    assert max(block.nbytes for block in blocks) < 2 * postgresql_readers.BLOCK_BYTES
     table = pa.concat_tables(blocks)
     assert table.column(0).to_pylist() == list(range(1, 20001))
     assert table.column(1).to_pylist()[2999:3002] == ["", "ż", "żż"]
@@ -187,7 +180,7 @@ def test_a_server_is_reached_through_its_socket(
 def test_a_dead_network_is_noticed(source: PostgreSQLSource, name: str) -> None:
     with source.open_snapshot(name) as snapshot:
         reader = snapshot.open_reader()
-        assert isinstance(reader, postgresql._PostgreSQLReader)
+        assert isinstance(reader, postgresql_readers._PostgreSQLReader)
         assert reader._connection is not None
         sock = reader._connection._transport.get_extra_info("socket")
         kept_alive = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)

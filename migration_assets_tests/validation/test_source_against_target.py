@@ -11,9 +11,9 @@ import pytest
 from sqlglot import exp
 
 from migration_assets.planning import TablePlan, plan_table
-from migration_assets.platforms.base import TableName
+from migration_assets.platforms.base import ReadColumn, TableName
 from migration_assets.platforms.types import Kind
-from migration_assets.resources.sources.base import ReadColumn, Snapshot
+from migration_assets.resources.sources.base import Snapshot
 from migration_assets.resources.sources.postgresql import PostgreSQLSource
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
 from migration_assets.validation.metrics import metrics_query, read_metrics
@@ -93,10 +93,8 @@ def planned(source: PostgreSQLSource, warehouse: DuckDBWarehouse, database: str,
 
 
 def staged(plan: TablePlan, source: PostgreSQLSource, snapshot: Snapshot) -> pa.Table:
-    columns = [ReadColumn(column.target_name, column.type, column.source) for column in plan.columns]
-    query = source.platform.extraction_query(
-        plan.source, [(column.target_name, column.expression) for column in plan.columns], None, plan.where
-    )
+    columns = [ReadColumn(column.target_name, column.type, column.source, column.expression) for column in plan.columns]
+    query = source.platform.extraction_query(plan.source, columns, None, plan.where)
     reader = snapshot.open_reader()
     try:
         tables = list(reader.read(query, columns))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from migration_assets.platforms.base import TableName
+from migration_assets.platforms.base import ReadColumn, TableName
 from migration_assets.platforms.postgresql import sql
+from migration_assets.platforms.postgresql.types import binary_expression
 
 SESSION_SETTINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -46,16 +47,20 @@ SELECT coalesce(pg_relation_filenode({oid}), 0) <> {filenode}
 
 
 def extraction_query(
-    table: TableName, columns: Sequence[tuple[str, str]], predicate: str | None, where: str | None
+    table: TableName, columns: Sequence[ReadColumn], predicate: str | None, where: str | None, *, binary: bool
 ) -> str:
     """The rows of one partition.
 
     Args:
-        columns: target name and SQL expression of every column, in order.
         predicate: the partition's; None is every row.
         where: the user's filter, one boolean expression.
+        binary: the values are decoded from the binary format.
     """
-    selected = ", ".join(f"{expression} AS {sql.quote(target)}" for target, expression in columns)
+    selected = ", ".join(
+        f"{binary_expression(column.source, column.type, column.expression) if binary else column.expression} "
+        f"AS {sql.quote(column.name)}"
+        for column in columns
+    )
     return sql.fill(
         _SELECT,
         columns=selected,

@@ -9,6 +9,7 @@ from migration_assets.platforms.base import (
     ColumnMapping,
     Partitioning,
     QueryRunner,
+    ReadColumn,
     SourceColumn,
     SourcePlatform,
     SourceTable,
@@ -31,6 +32,10 @@ class PostgreSQL(SourcePlatform):
 
     name: ClassVar[str] = "postgresql"
     dialect: ClassVar[str] = sql.DIALECT
+
+    def __init__(self, *, binary: bool = False) -> None:
+        """Chooses the format of COPY that rows are read in: binary, or CSV."""
+        self._binary = binary
 
     def fold(self, identifier: str) -> str:
         return sql.fold(identifier)
@@ -66,9 +71,9 @@ class PostgreSQL(SourcePlatform):
         return locations.partition_by_location(run, table, where, count, max_rows)
 
     def extraction_query(
-        self, table: TableName, columns: Sequence[tuple[str, str]], predicate: str | None, where: str | None
+        self, table: TableName, columns: Sequence[ReadColumn], predicate: str | None, where: str | None
     ) -> str:
-        return extraction.extraction_query(table, columns, predicate, where)
+        return extraction.extraction_query(table, columns, predicate, where, binary=self._binary)
 
     def location_mark(self, table: TableName) -> str:
         return extraction.location_mark(table)

@@ -34,8 +34,21 @@ DOES_NOT_FIT = " does not fit"
 _IDENTIFIER_LENGTH = sql.MAX_IDENTIFIER_BYTES
 _FRACTION_DIGITS = 6
 
-_Conversion = Callable[[str, SourceColumn, ColumnType], str]
-"""From a column (its quoted name, its entry, the wanted type) to SQL whose text reads as the type."""
+_Expression = Callable[[str, SourceColumn, ColumnType], str]
+"""From a column (its quoted name, its entry, the wanted type) to SQL."""
+
+
+@dataclass(frozen=True)
+class _Conversion:
+    """How a column becomes a type.
+
+    Attributes:
+        text: SQL whose text reads as the type.
+        binary: SQL whose value in binary format is decoded as the type; the same, if there is none.
+    """
+
+    text: _Expression
+    binary: _Expression | None = None
 
 
 def fitting(value: str, number: str, wanted: ColumnType) -> str:
@@ -50,19 +63,22 @@ def fitting(value: str, number: str, wanted: ColumnType) -> str:
     return f"CASE WHEN abs({number}) < {limit} THEN {value}::text ELSE {value}::text || {sql.literal(DOES_NOT_FIT)} END"
 
 
-def _as_is(column: str, _source: SourceColumn, _wanted: ColumnType) -> str:
+def _plain(column: str, _source: SourceColumn, _wanted: ColumnType) -> str:
     return column
 
 
+_as_is = _Conversion(_plain)
+
+
 def _cast(type_name: str) -> _Conversion:
-    return lambda column, _source, _wanted: f"{column}::{type_name}"
+    return _Conversion(lambda column, _source, _wanted: f"{column}::{type_name}")
 
 
 def _as_float(number: str) -> _Conversion:
     def convert(column: str, _source: SourceColumn, wanted: ColumnType) -> str:
         return f"{number.format(column)}::{'float4' if wanted.bits == 32 else 'float8'}"
 
-    return convert
+    return _Conversion(convert)
 
 
 def _as_decimal(number: str) -> _Conversion:
@@ -74,7 +90,8 @@ def _as_decimal(number: str) -> _Conversion:
         digits = _digits_before_point(source)
         return value if digits is not None and digits <= room else fitting(value, f"{value}::numeric", wanted)
 
-    return convert
+    # The decoder counts the digits itself.
+    return _Conversion(convert, lambda column, _source, _wanted: f"{number.format(column)}::numeric")
 
 
 def _as_integer(number: str) -> _Conversion:
@@ -86,7 +103,7 @@ def _as_integer(number: str) -> _Conversion:
             return value
         return f"CASE WHEN {value} = trunc({value}) THEN trunc({value}) ELSE {value} END"
 
-    return convert
+    return _Conversion(convert, lambda column, _source, _wanted: number.format(column))
 
 
 _INTEGER_DIGITS = {"smallint": 5, "integer": 10, "bigint": 19, "xid8": 20, "oid": 10, "xid": 10, "cid": 10}
@@ -102,7 +119,7 @@ def _digits_before_point(source: SourceColumn) -> int | None:
 _Conversions = Mapping[Kind, _Conversion]
 
 _TEXT_ONLY: _Conversions = {Kind.TEXT: _as_is}
-_UTC: _Conversion = lambda column, _source, _wanted: f"({column} AT TIME ZONE 'UTC')"  # noqa: E731
+_UTC = _Conversion(lambda column, _source, _wanted: f"({column} AT TIME ZONE 'UTC')", _plain)
 _NUMERIC: _Conversions = {
     Kind.DECIMAL: _as_decimal("{}"),
     Kind.INTEGER: _as_integer("{}"),
@@ -133,7 +150,8 @@ _BOOLEAN = Policy(BOOLEAN, {Kind.BOOLEAN: _as_is, Kind.INTEGER: _cast("integer")
 _STRING = Policy(text(), {Kind.TEXT: _as_is, Kind.JSON: _cast("json"), Kind.UUID: _cast("uuid")})
 _PADDED = Policy(
     text(),
-    {Kind.TEXT: _cast("text"), Kind.JSON: _cast("json"), Kind.UUID: _cast("uuid")},
+    # The cast costs the source more than all else about the value; the decoder removes blanks for nearly nothing.
+    {Kind.TEXT: _Conversion(_cast("text").text, _plain), Kind.JSON: _cast("json"), Kind.UUID: _cast("uuid")},
     ("the blanks that pad the value are removed; PostgreSQL ignores them in comparisons",),
 )
 _MONEY = Policy(
@@ -162,7 +180,9 @@ _GEOMETRY = _text_policy("coordinates as PostgreSQL prints them")
 
 
 def _structure(note: str) -> Policy:
-    return Policy(JSON, {Kind.JSON: lambda column, _s, _w: f"to_json({column})", Kind.TEXT: _as_is}, (note,))
+    return Policy(
+        JSON, {Kind.JSON: _Conversion(lambda column, _s, _w: f"to_json({column})"), Kind.TEXT: _as_is}, (note,)
+    )
 
 
 def _integer_policy(bits: int) -> Policy:
@@ -326,7 +346,19 @@ def _default_expression(policy: Policy, quoted: str, column: SourceColumn, wante
     # A float's own text reads back exactly as it is; the cast of the overrides is only for another width.
     if wanted.kind is Kind.FLOAT:
         return quoted
-    return policy.conversions[wanted.kind](quoted, column, wanted)
+    return policy.conversions[wanted.kind].text(quoted, column, wanted)
+
+
+def binary_expression(column: SourceColumn, wanted: ColumnType, expression: str) -> str:
+    """The SQL of a column for a decoder of the binary format.
+
+    Args:
+        expression: the SQL that the column is mapped with, whose text reads as the type.
+    """
+    conversion = policy_of(column).conversions.get(wanted.kind)
+    if conversion is None or conversion.binary is None:
+        return expression
+    return conversion.binary(sql.quote(column.name), column, wanted)
 
 
 def decimal_mapping(column: SourceColumn, wanted: ColumnType, *notes: str) -> ColumnMapping:
@@ -334,7 +366,7 @@ def decimal_mapping(column: SourceColumn, wanted: ColumnType, *notes: str) -> Co
     policy = policy_of(column)
     return ColumnMapping(
         type=wanted,
-        expression=policy.conversions[Kind.DECIMAL](sql.quote(column.name), column, wanted),
+        expression=policy.conversions[Kind.DECIMAL].text(sql.quote(column.name), column, wanted),
         notes=(*notes, *policy.notes, *_column_notes(column)),
     )
 
@@ -396,7 +428,7 @@ def _overridden(column: SourceColumn, policy: Policy, override: ColumnType) -> C
     notes = policy.notes if override.kind is policy.type.kind else ()
     return ColumnMapping(
         type=override,
-        expression=convert(sql.quote(column.name), column, override),
+        expression=convert.text(sql.quote(column.name), column, override),
         notes=(*notes, *_override_notes(column, policy, override), *_column_notes(column)),
     )
 

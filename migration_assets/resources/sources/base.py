@@ -5,12 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 
 import pyarrow as pa
 
-from migration_assets.platforms.base import QueryRunner, Row, SourceColumn, SourcePlatform
-from migration_assets.platforms.types import ColumnType
+from migration_assets.platforms.base import QueryRunner, ReadColumn, Row, SourcePlatform
 
 
 class SourceError(Exception):
@@ -25,13 +23,13 @@ class SnapshotLostError(TransientSourceError):
     """The source has let the snapshot go: no new reader can open it, those that have it can go on."""
 
 
-@dataclass(frozen=True)
-class ReadColumn:
-    """A column of the staged rows and the source column it comes from (for errors)."""
+class BadValueError(ValueError):
+    """A value of the source doesn't fit the type that its column was planned with."""
 
-    name: str
-    type: ColumnType
-    source: SourceColumn
+    def __init__(self, column: ReadColumn, value: str) -> None:
+        super().__init__(f"column {column.source.name}: {value!r} is not a {column.type}")
+        self.column = column
+        self.value = value
 
 
 class Reader(ABC):

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from migration_assets.platforms.base import ReadColumn
 from migration_assets.platforms.types import Kind
-from migration_assets.resources.sources.base import ReadColumn, SourceError
+from migration_assets.resources.sources.base import BadValueError, SourceError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -25,15 +26,6 @@ _FAILED_AT = re.compile(r"In CSV column #(\d+)(?:: Row #(\d+))?")
 _NIBBLES = np.zeros(256, dtype=np.uint8)
 for _digit in "0123456789abcdef":
     _NIBBLES[ord(_digit)] = int(_digit, 16)
-
-
-class BadValueError(ValueError):
-    """A value of the source doesn't fit the type that its column was planned with."""
-
-    def __init__(self, column: ReadColumn, value: str) -> None:
-        super().__init__(f"column {column.source.name}: {value!r} is not a {column.type}")
-        self.column = column
-        self.value = value
 
 
 def parse_csv_block(block: bytes | bytearray, columns: Sequence[ReadColumn], *, check_utf8: bool) -> pa.Table:
