@@ -14,8 +14,8 @@ from migration_assets.resources.stages.base import Stage, StagedFile
 ROW_GROUP_BYTES = 32 * 1024 * 1024
 """Arrow bytes of a row group: large enough to compress well, small enough to hold one per thread."""
 
-ROW_GROUP_ROWS = 128 * 1024
-"""Rows of a row group: a reader holds one of them at a time, and works on several at once."""
+ROW_GROUP_ROWS = 64 * 1024
+"""Rows of a row group: one of them is held for every connection that reads. Twice as many save 1 % of the bytes."""
 
 # Level 1 costs a third of the default level's time for nearly the same size.
 _COMPRESSION, _COMPRESSION_LEVEL = "zstd", 1

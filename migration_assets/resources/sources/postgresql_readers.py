@@ -243,7 +243,8 @@ class BinaryReader(_PostgreSQLReader):
         transport = self._connection._transport
         if transport is None or transport.is_closing():
             raise TransientSourceError("the connection was lost")
-        own = transport.get_protocol()
+        # Asked for by name: the transport may still have the receiver of the exchange before.
+        own = self._connection._protocol
         receiver = _Receiver(self._closed)
 
         def begin() -> None:
