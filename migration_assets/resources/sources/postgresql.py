@@ -134,6 +134,8 @@ class _PostgreSQLSnapshot(Snapshot):
         self._database = database
         self._connection = connection
         self._lock = threading.Lock()
+        # The source's own figures are one query, which would otherwise go on long after the rows are read.
+        _execute(connection, f"SET LOCAL max_parallel_workers_per_gather = {source.threads - 1}")
         taken = _query(connection, "SELECT pg_export_snapshot() AS exported, pg_current_snapshot()::text AS identity")[
             0
         ]
