@@ -27,6 +27,7 @@ from migration_assets.assets.generations import GenerationError, WorkflowTable, 
 from migration_assets.assets.loading import load_partitions
 from migration_assets.assets.publishing import PublishError, PublishOutcome, publish_table
 from migration_assets.io_managers.extraction import Extraction
+from migration_assets.io_managers.partition_metadata import add_partition_metadata
 from migration_assets.resources.ledger import GenerationRecord, GenerationStatus, Ledger, LedgerResource
 from migration_assets.resources.sources.base import Source
 from migration_assets.resources.stages.base import Manifest
@@ -138,8 +139,7 @@ def build_table_assets(
                 stage=getattr(resources, names.STAGE),
                 warehouse=getattr(resources, names.WAREHOUSE),
             )
-        for key, metadata in figures.items():
-            context.add_asset_metadata(metadata, partition_key=key if len(figures) > 1 else None)
+        add_partition_metadata(context.get_step_execution_context(), figures)
 
     @asset(
         key=names.target_key(workflow.name, slug),

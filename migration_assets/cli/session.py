@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from migration_assets.assets import names
 from migration_assets.assets.generations import plan, source_database, workflow_tables
 from migration_assets.cli.progress import show_progress
 from migration_assets.deployments import current_deployment, migration_home
+from migration_assets.instance import CONFIGURATION
 from migration_assets.jobs import WorkflowFile, build_run_workflow_job, open_connections
 from migration_assets.planning import PlanError, TablePlan
 from migration_assets.resources.ledger import GenerationRecord, Ledger, PartitionStatus
@@ -33,7 +35,8 @@ def dagster_instance() -> Iterator[DagsterInstance]:
     if not os.environ.get("DAGSTER_HOME"):
         home = Path.cwd() if Path("dagster.yaml").exists() else migration_home() / "dagster"
         home.mkdir(parents=True, exist_ok=True)
-        (home / "dagster.yaml").touch()
+        if not (home / "dagster.yaml").exists():
+            (home / "dagster.yaml").write_text(CONFIGURATION.format(base_dir=json.dumps(str(home))))
         os.environ["DAGSTER_HOME"] = str(home)
     with DagsterInstance.get() as instance:
         yield instance

@@ -15,6 +15,7 @@ from dagster._core.definitions.metadata.metadata_set import TableMetadataSet, Ur
 
 from migration_assets.io_managers.extraction import Extraction
 from migration_assets.io_managers.layout import generation_folder, read_manifests
+from migration_assets.io_managers.partition_metadata import add_partition_metadata
 from migration_assets.io_managers.staging import StagingRun
 from migration_assets.planning import TablePlan
 from migration_assets.resources.ledger import GenerationStatus, LedgerResource
@@ -55,12 +56,10 @@ class StageIOManager(ConfigurableIOManager):
             # Dagster stores the logged events when something is yielded; the error below drops this one.
             yield AssetMaterialization(context.asset_key)
             raise ExtractionError(staging.describe_failures())
-        for key in obj.keys:
-            context.step_context.add_asset_metadata(
-                partition_metadata(staging.manifests[key], self.stage),
-                # Naming the only partition of a run would have Dagster read all keys of the table again.
-                partition_key=key if len(obj.keys) > 1 else None,
-            )
+        add_partition_metadata(
+            context.step_context,
+            {key: partition_metadata(staging.manifests[key], self.stage) for key in obj.keys},
+        )
 
     def load_input(self, context: InputContext) -> dict[str, Manifest]:
         """The manifests of all partitions of the table's generation that are finished, by partition key."""
