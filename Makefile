@@ -1,4 +1,4 @@
-# make install | test | demo | ui | clean
+# make install | test | demo | ui | bench | clean
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -9,19 +9,25 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
+# Of `make bench`: the scale factor of TPC-H, and how often each contestant has its turn.
+SF     ?= 1
+ROUNDS ?= 3
+PEERS  := .migration/benchmark/environments
+
 # Dagster's instance is described by dagster.yaml here; all state goes below MIGRATION_HOME.
 export DAGSTER_HOME       := $(CURDIR)
 export MIGRATION_HOME     := $(CURDIR)/.migration
 export DAGSTER_DEPLOYMENT := local
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install test demo ui clean
+.PHONY: help install test demo ui bench clean
 
 help:
 	@echo 'make install   a virtual environment in $(VENV) with all that the demo needs'
 	@echo 'make test      linters, types, import contracts and tests; SLOW=1 for the slow ones too'
 	@echo 'make demo      migrate a PostgreSQL database of public flight data, and report'
 	@echo 'make ui        the Dagster UI, with the demo as its source; Ctrl-C stops both'
+	@echo 'make bench     this program beside its peers, into docs/benchmarks.md; SF=1 is the scale factor, ROUNDS=3'
 	@echo 'make clean     remove the environment and all state'
 
 install: $(VENV)/.installed-demo
@@ -39,6 +45,9 @@ demo: install
 ui: install
 	$(BIN)/python -m demo ui
 
+bench: $(VENV)/.installed-bench $(patsubst benchmarks/peers/requirements-%.txt,$(PEERS)/%/.installed,$(wildcard benchmarks/peers/requirements-*.txt))
+	$(BIN)/python -m benchmarks.data_path --scale-factor $(SF) --rounds $(ROUNDS) $(BENCH_ARGUMENTS)
+
 # The server's user is another one when root runs it, so it is stopped before its folder goes.
 clean:
 	if [ -x $(BIN)/python ] && [ -d .migration/demo ]; then $(BIN)/python -m demo stop; fi
@@ -50,7 +59,14 @@ clean:
 $(VENV)/.installed-%: pyproject.toml setup.py | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	touch $@
-	[ $* != test ] || touch $(VENV)/.installed-demo
+	[ $* = demo ] || touch $(VENV)/.installed-demo
+
+# Each peer in an environment of its own: they need releases of the same packages that exclude each other.
+$(PEERS)/%/.installed: benchmarks/peers/requirements-%.txt | $(BIN)/python
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --requirement $<
+	[ $* != ingestr ] || $(@D)/bin/ingestr --version || true  # downloads the program, which no round should measure
+	touch $@
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON); install Python 3.10 to 3.14, or name it: make PYTHON=python3.12" >&2; exit 1; }

@@ -9,17 +9,16 @@ MIGRATION_HOME: by `migrate run`, and by the same functions called one after the
 
 from __future__ import annotations
 
-import json
-import os
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from benchmarks.homes import new_home, write_workflow
+from benchmarks.measure import measure
+from demo import source
 from demo.postgresql_server import EmbeddedPostgreSQL, PostgreSQLServer
 
 DATABASE = "tiny"
@@ -27,15 +26,14 @@ DATABASE = "tiny"
 
 def main(tables: int) -> None:
     """Measures and prints."""
-    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgreSQL(None, "benchmark") as server:
+    with tempfile.TemporaryDirectory() as name, EmbeddedPostgreSQL(None, "benchmark") as server:
+        folder = Path(name)
         _fill(server, tables)
-        file = Path(folder) / "tiny.json"
-        file.write_text(json.dumps(_workflow(tables)))
-        whole = _measure([sys.executable, "-m", "migration_assets.cli", "run", str(file)], server, Path(folder) / "a")
-        again = [sys.executable, "-m", "benchmarks.orchestration", "--bare", str(file)]
-        bare = _measure(again, server, Path(folder) / "b")
-    for name, (wall, cpu) in (("migrate run", whole), ("bare data path", bare)):
-        print(f"{name:16} {wall:7.1f} s wall {cpu:7.1f} s CPU, {wall / tables:.3f} / {cpu / tables:.3f} s a table")
+        file = write_workflow(folder / "tiny.json", DATABASE, [f"t{number}" for number in range(tables)])
+        whole = _measure(["migration_assets.cli", "run", str(file)], server, folder / "a")
+        bare = _measure(["benchmarks.orchestration", "--bare", str(file)], server, folder / "b")
+    for label, (wall, cpu) in (("migrate run", whole), ("bare data path", bare)):
+        print(f"{label:16} {wall:7.1f} s wall {cpu:7.1f} s CPU, {wall / tables:.3f} / {cpu / tables:.3f} s a table")
     wall, cpu = ((one - other) / tables for one, other in zip(whole, bare, strict=True))
     print(f"{'orchestration':16} {wall:.3f} s wall, {cpu:.3f} s CPU a table")
 
@@ -78,49 +76,31 @@ def bare(file: str) -> None:
             publish_table(generation, ledger=ledger, stage=stage, warehouse=connections.warehouse)
 
 
-def _measure(command: list[str], server: PostgreSQLServer, home: Path) -> tuple[float, float]:
-    home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\nnux:\n  enabled: false\n")
-    environment = {
-        **os.environ,
-        "MIGRATION_HOME": str(home),
-        "DAGSTER_HOME": str(home),
-        "SOURCE_POSTGRESQL_HOST": server.host,
-        "SOURCE_POSTGRESQL_PORT": str(server.port),
-        "SOURCE_POSTGRESQL_USERNAME": server.username,
-        "SOURCE_POSTGRESQL_PASSWORD": server.password,
-        "SOURCE_POSTGRESQL_SSLMODE": "disable",
-    }
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-    wall, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def _measure(arguments: list[str], server: PostgreSQLServer, home: Path) -> tuple[float, float]:
+    """Wall and CPU seconds of a module of Python in a new home."""
+    environment = {**new_home(home), **source.environment(server)}
+    run = measure([sys.executable, "-m", *arguments], environment, home)
+    if run.exit_code:
+        sys.exit(f"{' '.join(arguments)} failed:\n{run.errors}")
+    return run.wall, run.client_cpu
 
 
 def _fill(server: PostgreSQLServer, tables: int) -> None:
-    login = {"host": server.host, "port": server.port, "user": server.username, "password": server.password}
-    maintenance = psycopg2.connect(dbname="postgres", **login)
+    maintenance = _connect(server, "postgres")
     maintenance.autocommit = True
     maintenance.cursor().execute(f"CREATE DATABASE {DATABASE}")
     maintenance.close()
-    with psycopg2.connect(dbname=DATABASE, **login) as connection, connection.cursor() as cursor:
+    with _connect(server, DATABASE) as connection, connection.cursor() as cursor:
         for number in range(tables):
             cursor.execute(f"CREATE TABLE t{number} (id int PRIMARY KEY, v text)")
             cursor.execute(f"INSERT INTO t{number} SELECT n, 'row ' || n FROM generate_series(1, 10) n")
     connection.close()
 
 
-def _workflow(tables: int) -> dict[str, object]:
-    return {
-        "sourcePlatform": "postgresql",
-        "defaultTableConfiguration": {
-            "source": {"databaseName": DATABASE, "schemaName": "public"},
-            "target": {"databaseName": "TINY", "schemaName": "PUBLIC"},
-        },
-        "tables": [
-            {"source": {"tableName": f"t{number}"}, "target": {"tableName": f"T{number}"}} for number in range(tables)
-        ],
-    }
+def _connect(server: PostgreSQLServer, database: str) -> Connection:
+    return psycopg2.connect(
+        host=server.host, port=server.port, user=server.username, password=server.password, dbname=database
+    )
 
 
 if __name__ == "__main__":
