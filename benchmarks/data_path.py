@@ -25,11 +25,12 @@ from benchmarks.own import OwnError, measure_own
 from benchmarks.report import DOCUMENTS, print_results, write_report
 from benchmarks.results import OwnSample, Results, Sample, SourceTable
 from benchmarks.server import TABLES, Source, open_source, server_version, warm
+from benchmarks.shapes import measure_shapes
 from demo.postgresql_server import ServerError
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _HOME = _PROJECT / ".migration" / "benchmark"
-_GROUPS = ("extraction", "job", "own")
+_GROUPS = ("extraction", "job", "shapes", "own")
 # What an error may quote: a URI holds the password.
 _URI = re.compile(r"\w+://\S+")
 
@@ -64,16 +65,21 @@ def main(
 ) -> None:
     """Measures, prints, and writes the report of a whole run."""
     chosen = [CONTESTANTS[name] for name in contestants if CONTESTANTS[name].group in groups]
-    if not chosen and "own" not in groups:
+    if not chosen and not {"own", "shapes"} & set(groups):
         raise click.UsageError("none of these contestants is in these groups")
     environments = _HOME / "environments"
-    _require_environments(chosen, environments)
+    _require_environments([*chosen, *([CONTESTANTS["duckdb-parquet"]] if "shapes" in groups else [])], environments)
     scale = f"{scale_factor:g}"
     folder = _HOME / f"server-sf{scale}"
     try:
         with open_source(folder, scale) as source, TemporaryDirectory(dir=_HOME, prefix="run-") as scratch:
             figures = warm(source, list(TABLES))
             samples = list(_samples(source, folder, Path(scratch), environments, chosen, tables, rounds))
+            shapes = []
+            if "shapes" in groups:
+                for shaped in measure_shapes(source, rounds, scale_factor, environments, Path(scratch)):
+                    _tell(f"round {shaped.round}  {shaped.shape}, {shaped.reader}: {shaped.work:.2f} s")
+                    shapes.append(shaped)
             own: list[OwnSample] = []
             if "own" in groups:
                 for found in measure_own(source, rounds, figures["lineitem"][1], Path(scratch)):
@@ -89,6 +95,7 @@ def main(
                 tables={name: SourceTable(rows=rows, bytes=size) for name, (rows, size) in figures.items()},
                 samples=samples,
                 own=own,
+                shapes=shapes,
             )
     except (ServerError, OwnError) as error:
         raise click.ClickException(str(error)) from error

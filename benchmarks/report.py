@@ -14,6 +14,7 @@ from statistics import median
 from benchmarks.contestants import CONTESTANTS, OURS, Group
 from benchmarks.own import OWN
 from benchmarks.results import Results, Row, rows_of
+from benchmarks.shapes import READERS, SHAPES
 
 DOCUMENTS = Path(__file__).resolve().parent.parent / "docs"
 _FOLDER = DOCUMENTS / "benchmarks"
@@ -103,6 +104,8 @@ def print_results(results: Results) -> None:
                 for first, *figures, last in lines:
                     right = (figure.rjust(width) for figure, width in zip(figures, widths[1:-1], strict=True))
                     print("  ".join([first.ljust(widths[0]), *right, last]))
+    for shape, *cells in _shape_cells(results):
+        print(f"{shape}: {'; '.join(cells)}")
     for line in _own_lines(results):
         print(line)
 
@@ -133,9 +136,31 @@ def _scale_factor(results: Results) -> Iterator[str]:
             yield f"**{table}**: {figures.rows:,} rows, {figures.bytes / 1e6:,.0f} MB in the source\n"
             yield from _markdown(_header(group), _cells(group, rows))
             yield ""
+    if results.shapes:
+        yield "### Other shapes, to Parquet files\n"
+        yield from _markdown(_SHAPE_HEADER, _shape_cells(results))
+        yield ""
     yield "### This program alone\n"
     yield from (f"- {line}" for line in _own_lines(results))
     yield ""
+
+
+_SHAPE_HEADER = ["", *(f"{label}: work s, CPU client / server, MB" for label in READERS.values()), "contents"]
+
+
+def _shape_cells(results: Results) -> Iterator[list[str]]:
+    for shape, (description, _, _, rows) in SHAPES.items():
+        cells = []
+        for reader in READERS:
+            samples = [sample for sample in results.shapes if (sample.shape, sample.reader) == (shape, reader)]
+            if samples:
+                work, client, server, memory = (
+                    median(getattr(sample, name) for sample in samples)
+                    for name in ("work", "client_cpu", "server_cpu", "memory")
+                )
+                cells.append(f"{work:.2f}, {client:.1f} / {server:.1f}, {memory / 1e6:,.0f}")
+        if cells:
+            yield [shape, *cells, f"{description}; {int(rows * float(results.scale_factor)):,} rows"]
 
 
 def _markdown(header: Sequence[str], cells: Iterable[Sequence[str]]) -> Iterator[str]:

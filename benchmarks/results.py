@@ -55,6 +55,23 @@ class OwnSample(_Record):
     details: dict[str, float]
 
 
+class ShapeSample(_Record):
+    """A table of another shape, staged by one reader.
+
+    Attributes:
+        work: seconds from the first connection to the last closed file.
+        memory: peak bytes.
+    """
+
+    shape: str
+    reader: str
+    round: int
+    work: float
+    client_cpu: float
+    server_cpu: float
+    memory: int
+
+
 class Machine(_Record):
     """Where the samples were taken."""
 
@@ -87,6 +104,7 @@ class Results(_Record):
     tables: dict[str, SourceTable]
     samples: list[Sample]
     own: list[OwnSample]
+    shapes: list[ShapeSample] = []
 
 
 class Row(_Record):

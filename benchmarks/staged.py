@@ -7,6 +7,7 @@ The last line on stdout is `{"seconds": ...}`: plan and run, with Dagster's own 
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import sys
@@ -26,6 +27,7 @@ def main(file: str) -> None:
     """Stages the table, and prints the seconds."""
     # As `migrate run` does.
     gc.freeze()
+    atexit.register(gc.unfreeze)
     workflow, deployment = load_workflow(file), current_deployment()
     (table,) = generations.workflow_tables(workflow)
     with (

@@ -10,15 +10,16 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlsplit
 
 from dagster import ConfigurableIOManager, ConfigurableResource, EnvVar
 
+import migration_assets.instance  # noqa: F401 - lets events be written in batches
 from migration_assets.assets import names
 from migration_assets.io_managers.stage_io_manager import StageIOManager
 from migration_assets.resources.ledger import LedgerResource
-from migration_assets.resources.sources.postgresql import PostgreSQLSource
+from migration_assets.resources.sources.postgresql import CopyFormat, PostgreSQLSource
 from migration_assets.resources.stages.filesystem import FileSystemStage
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
 
@@ -149,6 +150,14 @@ def _file_stage(url: str) -> FileSystemStage:
     )
 
 
+def _copy_format() -> CopyFormat:
+    name = os.environ.get("SOURCE_POSTGRESQL_COPY_FORMAT") or "auto"
+    for known in get_args(CopyFormat):
+        if name == known:
+            return known  # type: ignore[no-any-return]
+    raise UnknownDeploymentError(f"SOURCE_POSTGRESQL_COPY_FORMAT is {name!r}: use {', '.join(get_args(CopyFormat))}")
+
+
 def _deployment(
     name: str, *, ledger: LedgerResource, stage: Resource, warehouse: Resource, warehouse_kind: str
 ) -> Deployment:
@@ -166,6 +175,7 @@ def _deployment(
                 password=EnvVar("SOURCE_POSTGRESQL_PASSWORD"),
                 sslmode=os.environ.get("SOURCE_POSTGRESQL_SSLMODE") or "prefer",
                 threads=int(os.environ.get("SOURCE_POSTGRESQL_THREADS") or 2),
+                copy_format=_copy_format(),
                 snapshot_max_age_seconds=float(
                     os.environ.get("SOURCE_POSTGRESQL_SNAPSHOT_MAX_AGE_SECONDS") or 4 * 3600
                 ),

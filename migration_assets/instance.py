@@ -1,8 +1,8 @@
 """The local Dagster instance's storage: SQLite, with the events of many partitions written at once.
 
 Dagster's own writes them one by one, each in two transactions of connections of their own: that would be most of what a
-small partition costs. PostgreSQL's storage knows batches already. Both use them only when DAGSTER_EVENT_BATCH_SIZE is
-set, which importing this module does.
+small partition costs. PostgreSQL's storage knows batches already. Both use them only with DAGSTER_EVENT_BATCH_SIZE,
+which importing this module sets: Dagster does so for the local storage, and every deployment does.
 """
 
 from __future__ import annotations

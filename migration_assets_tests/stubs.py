@@ -96,6 +96,10 @@ class StubSource(Source):
         return StubPlatform()
 
     @property
+    def reading(self) -> str:
+        return "a stub"
+
+    @property
     def parallel_readers(self) -> int:
         return self.readers
 

@@ -17,6 +17,7 @@ from dagster._serdes import serialize_value
 from migration_assets.definitions import build_definitions, valid_workflows
 from migration_assets.deployments import UnknownDeploymentError, current_deployment
 from migration_assets.jobs import WorkflowFile
+from migration_assets.resources.sources.postgresql import PostgreSQLSource
 from migration_assets_tests.main_job import migrate, table, verdicts, write_workflow
 from migration_assets_tests.servers import PostgreSQLDatabase
 
@@ -88,6 +89,17 @@ def test_an_unknown_deployment_is_a_clear_error(migration_home: Path, monkeypatc
     monkeypatch.setenv("DAGSTER_DEPLOYMENT", "prod")
 
     with pytest.raises(UnknownDeploymentError, match="'prod' is not a deployment: use one of local, staging, product"):
+        current_deployment()
+
+
+def test_the_format_of_copy_is_chosen_by_name(migration_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_DEPLOYMENT", "local")
+    monkeypatch.setenv("SOURCE_POSTGRESQL_COPY_FORMAT", "csv")
+    source = current_deployment().resources["source_postgresql"]
+    assert isinstance(source, PostgreSQLSource)
+    assert source.copy_format == "csv"
+    monkeypatch.setenv("SOURCE_POSTGRESQL_COPY_FORMAT", "parquet")
+    with pytest.raises(UnknownDeploymentError, match="'parquet': use auto, binary, csv"):
         current_deployment()
 
 

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 something failed, 2 the input (file, option, environment) 
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import re
@@ -104,17 +105,18 @@ def plan(file: Path, source_platform: str | None, as_json: bool) -> None:
     from migration_assets.cli.session import plan_workflow
 
     workflow = load_workflow(file, source_platform)
-    plans, problems = plan_workflow(workflow)
+    plans, problems, reading = plan_workflow(workflow)
     if as_json:
         _print_json(
             {
                 "workflow": workflow.name,
+                "reading": reading,
                 "tables": [plan_as_json(table_plan) for table_plan in plans],
                 "problems": problems,
             }
         )
     else:
-        print_plan(plans)
+        print_plan(plans, reading)
         for problem in problems:
             click.echo(problem, err=True)
     if problems:
@@ -135,6 +137,8 @@ def run(file: Path, source_platform: str | None, fresh: bool, metrics: bool, as_
 
     # Imported for good: without this every collection of garbage walks through all of Dagster.
     gc.freeze()
+    # DuckDB wants its own objects back in the end.
+    atexit.register(gc.unfreeze)
     workflow = load_workflow(file, source_platform)
     succeeded = migrate_workflow(workflow, file, source_platform, fresh=fresh, metrics=metrics)
     status = workflow_status(workflow.name)

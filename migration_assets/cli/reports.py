@@ -28,9 +28,10 @@ def plan_as_json(plan: TablePlan) -> dict[str, object]:
     return {**plan.model_dump(mode="json"), "ddl": plan.ddl}
 
 
-def print_plan(plans: Sequence[TablePlan]) -> None:
-    """Every table: where from, where to, columns, partitions, notes."""
+def print_plan(plans: Sequence[TablePlan], reading: str) -> None:
+    """Every table: where from, where to, columns, partitions, notes; and how rows are read."""
     console = _console()
+    console.print(f"Rows are read with {reading}.", markup=False)
     for plan in plans:
         console.print(f"\n[bold]{plan.table}[/]: {plan.source} ({plan.source_kind}) → {plan.target}")
         console.print(

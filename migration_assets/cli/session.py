@@ -49,8 +49,8 @@ def open_ledger() -> Iterator[Ledger]:
         yield getattr(resources, names.LEDGER).ledger
 
 
-def plan_workflow(workflow: Workflow) -> tuple[list[TablePlan], list[str]]:
-    """The plan of every table, and why the others have none."""
+def plan_workflow(workflow: Workflow) -> tuple[list[TablePlan], list[str], str]:
+    """The plan of every table, why the others have none, and how rows are read."""
     plans, problems = [], []
     with open_connections(current_deployment(), workflow.source_platform) as connections:
         for table in workflow_tables(workflow):
@@ -60,7 +60,7 @@ def plan_workflow(workflow: Workflow) -> tuple[list[TablePlan], list[str]]:
                     plans.append(plan(workflow, table, run, source, connections.warehouse))
             except (PlanError, SourceError, WarehouseError) as error:
                 problems.append(str(error))
-    return plans, problems
+        return plans, problems, connections.source.reading
 
 
 def migrate_workflow(

@@ -40,7 +40,13 @@ class Extraction:
     @property
     def schema(self) -> pa.Schema:
         """The staged files' schema."""
-        return pa.schema([pa.field(column.target_name, column.type.to_arrow()) for column in self.plan.columns])
+        # A column without NULLs is written without marks for them.
+        return pa.schema(
+            [
+                pa.field(column.target_name, column.type.to_arrow(), nullable=column.source.nullable)
+                for column in self.plan.columns
+            ]
+        )
 
     @contextmanager
     def open(self) -> Iterator[SnapshotKeeper]:
@@ -189,9 +195,9 @@ class PartitionReader:
         self._keeper = keeper
         self._reader: Reader | None = None
         self.snapshot: str | None = None
-        plan = extraction.plan
         self._columns = [
-            ReadColumn(column.target_name, column.type, column.source, column.expression) for column in plan.columns
+            ReadColumn(column.target_name, column.type, column.source, column.expression)
+            for column in extraction.plan.columns
         ]
 
     def read(self, key: str) -> Iterator[pa.Table]:

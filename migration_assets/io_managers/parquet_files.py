@@ -9,6 +9,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from migration_assets.resources.sources.base import SourceError
 from migration_assets.resources.stages.base import Stage, StagedFile
 
 ROW_GROUP_BYTES = 32 * 1024 * 1024
@@ -64,6 +65,7 @@ class _OpenFile:
 
     def __init__(self, stage: Stage, path: str, schema: pa.Schema, dictionary_columns: Sequence[str]) -> None:
         self._path = path
+        self._schema = schema
         self._rows = 0
         self._finished = False
         self._output = stage.open_output(path)
@@ -83,6 +85,13 @@ class _OpenFile:
         return self._stream.tell()
 
     def write(self, group: pa.Table) -> None:
+        for field, column in zip(self._schema, group.columns, strict=True):
+            if not field.nullable and column.null_count:
+                raise SourceError(
+                    f"column {field.name!r} was planned as NOT NULL, and the source has NULLs by now: plan the table again"
+                )
+        # Sources don't tell in their tables what may be NULL.
+        group = pa.Table.from_arrays(group.columns, schema=self._schema)
         self._writer.write_table(group, row_group_size=group.num_rows)
         self._rows += group.num_rows
 

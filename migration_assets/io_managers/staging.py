@@ -98,6 +98,8 @@ class StagingRun:
             self.manifests = {key: kept[key] for key in self.extraction.keys if key in kept}
             self._record(list(self.manifests))
             self._extract([key for key in self.extraction.keys if key not in kept], keeper)
+        # What Arrow keeps for the next allocation is better given back: the load comes next, in the same process.
+        pa.default_memory_pool().release_unused()
 
     def _require_all(self, discarded: Set[str]) -> None:
         """Refuses to discard finished partitions that this run would not extract again."""

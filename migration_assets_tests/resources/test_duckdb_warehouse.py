@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -386,3 +387,25 @@ def test_six_million_rows_are_loaded_in_less_than_512_mb(warehouse: DuckDBWareho
 
     assert warehouse.count_rows(LOAD) == 8 * rows
     assert megabytes < 512
+
+
+def test_a_table_too_wide_for_two_threads_is_loaded_by_one(tmp_path: Path, stage: FileSystemStage) -> None:
+    rows, names = 130_000, [f"c{number}" for number in range(150)]
+    numbers = pa.array(np.random.default_rng(7).random(rows))
+    with stage.open_output("wide.parquet") as output:
+        pq.write_table(pa.table(dict.fromkeys(names, numbers)), output, row_group_size=25_000, use_dictionary=False)
+    file = StagedFile(path="wide.parquet", rows=rows, bytes=len(stage.read_bytes("wide.parquet")))
+    columns = [LoadColumn(name, types.floating(64), "DOUBLE") for name in names]
+    warehouse = DuckDBWarehouse(directory=str(tmp_path / "warehouse"), memory_limit="150MB")
+    warehouse.create_load_table(LOAD, columns, TARGET, MARK)
+    direct = f"INSERT INTO {LOAD.schema}.{LOAD.table} SELECT * FROM '{stage.base_path}/wide.parquet'"
+    file_name = str(tmp_path / "warehouse" / "SALES.duckdb")
+    with (
+        duckdb.connect(file_name, config={"memory_limit": "150MB", "threads": 2}) as connection,
+        pytest.raises(duckdb.OutOfMemoryException),
+    ):
+        connection.execute(direct)
+    with warehouse.hold("SALES"):
+        loaded = warehouse.copy_into(LOAD, columns, [file], stage)
+        assert warehouse.count_rows(LOAD) == rows
+    assert [each.rows for each in loaded] == [rows]

@@ -268,6 +268,28 @@ def test_a_value_that_python_has_no_object_for_is_an_error_of_the_source(source:
         snapshot.query("SELECT date '0044-03-15 BC' AS day")
 
 
+def test_a_column_that_has_another_type_by_now_is_an_error_of_the_source(
+    postgresql_database: PostgreSQLDatabase, name: str
+) -> None:
+    if not copy_binary.is_available():
+        pytest.skip("the decoder of binary COPY needs a C compiler when the package is installed")
+    with pytest.raises(SourceError, match="'i' was planned as integer, and the source sends another type"):
+        read(source_of(postgresql_database, copy_format="binary"), name, "SELECT now(), 'x'")
+
+
+def test_both_formats_are_there_or_the_reason_is_told(
+    postgresql_database: PostgreSQLDatabase, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy_binary, "is_available", lambda: False)
+    automatic = source_of(postgresql_database)
+
+    assert "COPY as CSV over 2 connections, because the decoder" in automatic.reading
+    assert "apt-get install gcc" in automatic.reading
+    assert read(automatic, name, "SELECT 1, 'x'").to_pylist() == [{"i": 1, "t": "x"}]
+    with pytest.raises(SourceError, match="COPY_FORMAT is binary, but its decoder was not compiled"):
+        read(source_of(postgresql_database, copy_format="binary"), name, "SELECT 1, 'x'")
+
+
 def test_a_snapshot_survives_a_query_that_fails(
     source: PostgreSQLSource, postgresql_database: PostgreSQLDatabase, name: str
 ) -> None:

@@ -99,6 +99,11 @@ class Source(ABC):
 
     @property
     @abstractmethod
+    def reading(self) -> str:
+        """How rows are read, in words, for plans."""
+
+    @property
+    @abstractmethod
     def snapshot_seconds(self) -> float:
         """The age past which a snapshot is given up, so that it doesn't hold back the source's vacuum."""
 

@@ -40,7 +40,7 @@ typedef struct {
     int64_t smallest;  /* of INTEGER, UNSIGNED, TEMPORAL (after the shift), and DECIMAL as an integer */
     int64_t largest;
     uint64_t limit[2]; /* of DECIMAL: 10^precision, low and high half */
-    uint8_t *validity; /* zeroed bitmap */
+    uint8_t *validity; /* bitmap of ones */
     uint8_t *values;   /* fixed-width values, a zeroed bitmap, or the offsets as int32 */
     uint8_t *data;     /* bytes of BYTES and UUID */
     int64_t data_capacity;
@@ -214,12 +214,23 @@ static inline int read_value(column_t *column, int64_t row, const uint8_t *field
     return 0;
 }
 
+/* Bytes that fit into every column of variable size. */
+static int64_t least_room(const column_t *columns, int32_t column_count) {
+    int64_t least = INT64_MAX;
+    for (int32_t index = 0; index < column_count; index++) {
+        const column_t *column = &columns[index];
+        if (column->data && column->data_capacity - column->data_size < least)
+            least = column->data_capacity - column->data_size;
+    }
+    return least;
+}
+
 /* Decodes rows from the `size` bytes at `wire`, which begin with a message, until one of the reasons above.
  *
  * A row is decoded as a whole or not at all, except with BAD_VALUE and CORRUPT, after which the group is lost.
  */
 int32_t decode_rows(const uint8_t *wire, int64_t size, column_t *columns, int32_t column_count, group_t *group) {
-    int64_t position = 0;
+    int64_t position = 0, room = 0;
     for (group->used = group->needed = 0;; group->used = position) {
         if (size - position < 5) return NEED_BYTES;
         if (wire[position] != 'd') return OTHER_MESSAGE;
@@ -252,10 +263,11 @@ int32_t decode_rows(const uint8_t *wire, int64_t size, column_t *columns, int32_
 
         if (group->rows == group->row_capacity) return GROUP_FULL;
         if (group->rows && group->bytes + length > group->byte_limit) return GROUP_FULL;
-        for (int32_t index = 0; index < column_count; index++) {
-            column_t *column = &columns[index];
-            /* No value is longer than its row, but a UUID becomes 36 bytes from 16. */
-            if (column->data && column->data_capacity - column->data_size < length + 20) {
+        /* No value is longer than its row, but a UUID becomes 36 bytes from 16. */
+        room -= length + 20;
+        if (room < 0) {
+            room = least_room(columns, column_count) - (length + 20);
+            if (room < 0) {
                 group->needed = length + 20;
                 return GROUP_FULL;
             }
@@ -276,10 +288,10 @@ int32_t decode_rows(const uint8_t *wire, int64_t size, column_t *columns, int32_
                     group->column = index;
                     return BAD_VALUE;
                 }
-                column->validity[row >> 3] |= bit;
                 field += field_size;
             } else if (field_size == -1) {
                 column->nulls++;
+                column->validity[row >> 3] &= (uint8_t)~bit;
                 if (column->width) memset(column->values + row * column->width, 0, (size_t)column->width);
             } else {
                 return CORRUPT;

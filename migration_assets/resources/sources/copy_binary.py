@@ -211,7 +211,7 @@ class _Buffer:
 
     def clear(self, capacity: int) -> None:
         """Makes it ready for a table, with so much room for the bytes of variable values."""
-        self.validity.fill(0)
+        self.validity.fill(255)
         if self.is_bitmap:
             self.values.fill(0)
         if self.data is not None and len(self.data) < capacity:

@@ -32,6 +32,13 @@ from migration_assets.resources.sources.postgresql_readers import (
     message_of,
 )
 
+CopyFormat = Literal["auto", "binary", "csv"]
+
+_COMPILE = (
+    "install a C compiler (on Debian and Ubuntu: apt-get install gcc libc6-dev) and then this package again "
+    "(pip install --editable .)"
+)
+
 
 class PostgreSQLSource(ConfigurableResource, Source):  # type: ignore[type-arg]
     """A PostgreSQL server (13 or newer for snapshots that survive a restart of this program).
@@ -50,7 +57,7 @@ class PostgreSQLSource(ConfigurableResource, Source):  # type: ignore[type-arg]
     password: str
     sslmode: str = "prefer"
     threads: int = 2
-    copy_format: Literal["auto", "binary", "csv"] = "auto"
+    copy_format: CopyFormat = "auto"
     connect_timeout_seconds: int = 10
     snapshot_max_age_seconds: float = 4 * 3600
 
@@ -65,6 +72,15 @@ class PostgreSQLSource(ConfigurableResource, Source):  # type: ignore[type-arg]
     @property
     def parallel_readers(self) -> int:
         return self.threads
+
+    @property
+    def reading(self) -> str:
+        over = f"over {self.threads} connections"
+        if self._is_binary:
+            return f"COPY in binary format {over}"
+        if self.copy_format == "csv":
+            return f"COPY as CSV {over}"
+        return f"COPY as CSV {over}, because the decoder of the binary format was not compiled: {_COMPILE}"
 
     @property
     def snapshot_seconds(self) -> float:
@@ -95,8 +111,8 @@ class PostgreSQLSource(ConfigurableResource, Source):  # type: ignore[type-arg]
             return CsvReader(login, exported, check_utf8=check_utf8)
         if not copy_binary.is_available():
             raise SourceError(
-                "SOURCE_POSTGRESQL_COPY_FORMAT is binary, but its decoder was not compiled: install a C compiler (on "
-                "Debian and Ubuntu: apt-get install gcc libc6-dev) and then this package again, or leave it at auto"
+                "SOURCE_POSTGRESQL_COPY_FORMAT is binary, but its decoder was not compiled: leave it at auto, or "
+                f"{_COMPILE}"
             )
         return BinaryReader(login, exported, lambda pid: self._break_off(database, pid), check_utf8=check_utf8)
 

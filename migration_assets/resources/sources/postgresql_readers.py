@@ -36,15 +36,15 @@ BLOCK_BYTES = 4 * 1024 * 1024
 BLOCKS_AHEAD = 2
 """Blocks that wait for the parser; with them the memory of a stream is bounded."""
 
-CHUNK_BYTES = 256 * 1024
-"""Bytes that are received at once, which is also what asyncio takes from a socket with TLS."""
+CHUNK_BYTES = 1024 * 1024
+"""Bytes that are received at once."""
 
-CHUNKS_AHEAD = 16
+CHUNKS_AHEAD = 8
 """Chunks that wait for the decoder."""
 
 # PostgreSQL sends 8 KB at a time. A reader that is faster than the server would wake up for each of them, and wake
-# the server's next one: that costs both more than half of their time. A nap lets a hundred kilobytes come together.
-NAP_SECONDS = 0.001
+# the server's next one: that costs both more than half of their time. A nap lets half a megabyte come together.
+NAP_SECONDS = 0.003
 _FLOWING = 4096
 
 POLL_SECONDS = 0.1
@@ -256,6 +256,7 @@ class BinaryReader(_PostgreSQLReader):
         while not any(kind == b"Z" for kind, _ in decoder.messages[-1:]):
             received = self._next(receiver.received)
             if not isinstance(received, memoryview):
+                _raise_refusal(decoder.messages)
                 reason = _CLOSED if self._closed.is_set() else f"PostgreSQL broke off: {received}"
                 raise TransientSourceError(reason)
             yield from decoder.feed(received)
@@ -264,9 +265,7 @@ class BinaryReader(_PostgreSQLReader):
         # Nothing comes now that asyncpg would not know: the server waits for the next request.
         self._loop.call_soon_threadsafe(transport.set_protocol, own)
         self._exchanging = False
-        for kind, body in decoder.messages:
-            if kind == b"E":
-                _raise_refusal(body)
+        _raise_refusal(decoder.messages)
 
     async def _end(self) -> None:
         if self._exchanging and self._connection is not None:
@@ -369,8 +368,11 @@ def _copied_rows(messages: Sequence[tuple[bytes, bytes]]) -> int:
     return int(tag.rstrip(b"\0").rpartition(b" ")[2])
 
 
-def _raise_refusal(body: bytes) -> None:
-    """Raises what an ErrorResponse says."""
+def _raise_refusal(messages: Sequence[tuple[bytes, bytes]]) -> None:
+    """Raises what an ErrorResponse says, if one came."""
+    body = next((body for kind, body in messages if kind == b"E"), None)
+    if body is None:
+        return
     fields = {part[:1].decode(): part[1:].decode(errors="replace") for part in body.split(b"\0") if part}
 
     def refuse() -> None:

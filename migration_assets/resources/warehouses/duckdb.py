@@ -111,7 +111,7 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
     directory: str
     database_prefix: str = ""
     lock_timeout_seconds: float = 60
-    memory_limit: str = "192MB"
+    memory_limit: str = "160MB"
     threads: int = 2
 
     @property
@@ -183,10 +183,22 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
     def copy_into(
         self, load: TableName, columns: Sequence[LoadColumn], files: Sequence[StagedFile], stage: Stage
     ) -> list[FileLoad]:
+        try:
+            return self._copy(load, columns, files, stage, self.threads)
+        except WarehouseError as error:
+            if self.threads == 1 or not isinstance(error.__cause__, duckdb.OutOfMemoryException):
+                raise
+            # Every thread holds 122,880 rows until they are compressed. One thread can spill of them what it must.
+            return self._copy(load, columns, files, stage, 1)
+
+    def _copy(
+        self, load: TableName, columns: Sequence[LoadColumn], files: Sequence[StagedFile], stage: Stage, threads: int
+    ) -> list[FileLoad]:
         # One INSERT per file: the count that DuckDB returns is then evidence of the file's rows, not an echo
         # of its manifest, and a file that can't be loaded is known by name.
         source = _filesystem_stage(stage)
         with self._changing(load.database, f"can't load into {load}") as connection:
+            connection.execute(f"SET threads = {threads:d}")
             rows = _history(connection, load)
             for file in files:
                 if file.path in rows:
