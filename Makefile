@@ -56,7 +56,7 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Installed again only when what is required changed.
-$(VENV)/.installed-%: pyproject.toml setup.py | $(BIN)/python
+$(VENV)/.installed-%: pyproject.toml setup.py migration_assets/resources/sources/copy_binary.c | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	touch $@
 	[ $* = demo ] || touch $(VENV)/.installed-demo

@@ -1,8 +1,8 @@
 """The local Dagster instance's storage: SQLite, with the events of many partitions written at once.
 
 Dagster's own writes them one by one, each in two transactions of connections of their own: that would be most of what a
-small partition costs. PostgreSQL's storage knows batches already. Both use them only with DAGSTER_EVENT_BATCH_SIZE,
-which importing this module sets: Dagster does so for the local storage, and every deployment does.
+small partition costs. PostgreSQL's storage has batches for materializations already. Both use them only with
+DAGSTER_EVENT_BATCH_SIZE, which importing this module sets: Dagster does so for the local storage, and every deployment.
 """
 
 from __future__ import annotations
@@ -43,18 +43,21 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         by_run: defaultdict[str, list[EventLogEntry]] = defaultdict(list)
+        others = []
         for event in events:
             if event.get_dagster_event().event_type in ASSET_EVENTS:
                 by_run[event.run_id].append(event)
             else:
-                self.store_event(event)  # Checks have tables of their own, and there are few of them.
+                others.append(event)
         for run, its_events in by_run.items():
             self._store_asset_events(run, its_events)
+        # Checks have tables of their own, and there are few of them.
+        for event in others:
+            self.store_event(event)
 
     def _store_asset_events(self, run: str, events: Sequence[EventLogEntry]) -> None:
         insert, rows = SqlEventLogStorageTable.insert(), [self._event_to_row(event) for event in events]
-        with self.run_connection(run) as connection:
-            connection.execute(insert, rows)
+        # The shared database first: if it is busy for too long, nothing was stored, and Dagster tries one by one.
         with self.index_transaction() as connection:
             # One by one, since SQLite gives the number of a single row only.
             numbers = [check.not_none(connection.execute(insert, row).inserted_primary_key)[0] for row in rows]
@@ -63,6 +66,8 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
             last = dict(zip((event.get_dagster_event().asset_key for event in events), range(len(events)), strict=True))
             for place in last.values():
                 self._store_asset_event(connection, events[place], numbers[place])
+        with self.run_connection(run) as connection:
+            connection.execute(insert, rows)
 
 
 class LocalStorage(DagsterSqliteStorage):

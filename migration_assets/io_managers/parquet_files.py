@@ -88,7 +88,8 @@ class _OpenFile:
         for field, column in zip(self._schema, group.columns, strict=True):
             if not field.nullable and column.null_count:
                 raise SourceError(
-                    f"column {field.name!r} was planned as NOT NULL, and the source has NULLs by now: plan the table again"
+                    f"column {field.name!r} was planned as NOT NULL, and has NULLs in the source by now: plan the "
+                    "table again"
                 )
         # Sources don't tell in their tables what may be NULL.
         group = pa.Table.from_arrays(group.columns, schema=self._schema)

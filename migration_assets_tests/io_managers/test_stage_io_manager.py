@@ -57,6 +57,17 @@ def test_every_row_is_staged_once(staging: Staging) -> None:
     assert not any(snapshot.is_open for snapshot in source.snapshots)
 
 
+def test_a_null_in_a_column_that_was_planned_without_is_an_error(staging: Staging) -> None:
+    def with_null() -> Iterator[pa.Table]:
+        yield pa.table({"id": pa.array([1, None], pa.int64())})
+
+    run = staging.run(StubSource({key: with_null if key == "0002" else ids(int(key) * 10, 5) for key in KEYS}))
+
+    assert not run.success
+    assert "column 'id' was planned as NOT NULL, and has NULLs in the source by now" in staging.failure(run)
+    assert sorted(staging.manifests()) == ["0001", "0003", "0004"]
+
+
 def test_the_ledger_and_dagster_know_what_was_staged(staging: Staging) -> None:
     staging.run(source_of(staging))
 

@@ -8,7 +8,7 @@ import shutil
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
-from decimal import Decimal
+from decimal import Context, Decimal
 
 import pyarrow as pa
 import pytest
@@ -96,6 +96,8 @@ def numeric(value: Decimal) -> bytes:
         del groups[-1]
     return struct.pack(f">hhHH{len(groups)}H", len(groups), weight, 0x4000 if sign else 0, places, *groups)
 
+
+EXACT = Context(prec=200)
 
 KINDS = (
     (INT4, types.integer(32)),
@@ -186,6 +188,51 @@ def test_no_rows_and_no_columns() -> None:
     decoding = decoder()
     data = message(HEADER + row()) + message(row()) + message(b"\xff\xff") + END
     assert list(decoding.feed(memoryview(bytearray(data)))) == []
+
+
+@needs_decoder
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("3.5e38", types.decimal(38, 0)),
+        ("4e38", types.decimal(38, 0)),
+        ("1e38", types.decimal(38, 0)),
+        ("35000000000000000000000000000", types.decimal(38, 10)),
+        (str(2**128), types.decimal(35, 0)),
+        (str(2**128 + 77), types.decimal(38, 0)),
+        (str(10**38), types.decimal(38, 0)),
+        ("1e130000", types.decimal(38, 0)),
+    ],
+)
+def test_a_numeric_beyond_128_bits_is_refused(value: str, kind: ColumnType) -> None:
+    with pytest.raises(BadValueError):
+        decode(stream([row(numeric(Decimal(value)))]), (NUMERIC, kind))
+
+
+@needs_decoder
+@given(st.integers(-(10**39), 10**39), st.integers(-4, 12), st.integers(1, 38), st.integers(0, 38))
+def test_a_numeric_of_any_size_is_exact_or_refused(digits: int, places: int, precision: int, scale: int) -> None:
+    kind = types.decimal(precision, min(scale, precision))
+    value = Decimal(digits).scaleb(-places, EXACT)
+    units = value.scaleb(kind.scale or 0, EXACT)
+    data = stream([row(numeric(value))])
+    if units == units.to_integral_value(context=EXACT) and abs(units) < 10**precision:
+        assert decode(data, (NUMERIC, kind)).column(0).to_pylist() == [value]
+    else:
+        with pytest.raises(BadValueError):
+            decode(data, (NUMERIC, kind))
+
+
+@needs_decoder
+def test_a_library_of_another_release_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copy_binary, "_LAYOUT", copy_binary._LAYOUT + 1)
+    copy_binary._library.cache_clear()
+    try:
+        assert not copy_binary.is_available()
+    finally:
+        monkeypatch.undo()
+        copy_binary._library.cache_clear()
+    assert copy_binary.is_available()
 
 
 @needs_decoder

@@ -399,9 +399,14 @@ def test_a_table_too_wide_for_two_threads_is_loaded_by_one(tmp_path: Path, stage
     warehouse = DuckDBWarehouse(directory=str(tmp_path / "warehouse"), memory_limit="150MB")
     warehouse.create_load_table(LOAD, columns, TARGET, MARK)
     direct = f"INSERT INTO {LOAD.schema}.{LOAD.table} SELECT * FROM '{stage.base_path}/wide.parquet'"
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": "150MB",
+        "threads": 2,
+        "preserve_insertion_order": False,
+    }
     file_name = str(tmp_path / "warehouse" / "SALES.duckdb")
     with (
-        duckdb.connect(file_name, config={"memory_limit": "150MB", "threads": 2}) as connection,
+        duckdb.connect(file_name, config=settings) as connection,
         pytest.raises(duckdb.OutOfMemoryException),
     ):
         connection.execute(direct)

@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -25,6 +26,7 @@ from migration_assets.resources.sources.base import (
 )
 from migration_assets.resources.sources.postgresql import PostgreSQLSource
 from migration_assets_tests.servers import PostgreSQLDatabase
+from migration_assets_tests.tls_proxy import tls_proxy
 
 ENDLESS = "SELECT generate_series(1, 2000000000), repeat('x', 1000)"
 SILENT = "SELECT 1, 'x' FROM pg_sleep(600)"
@@ -175,6 +177,25 @@ def test_a_server_is_reached_through_its_socket(
     source = source_of(postgresql_database, host=str(postgresql_server.socket_directory), sslmode="prefer")
 
     assert read(source, name, "SELECT 1, 'x'").num_rows == 1
+
+
+def test_rows_come_whole_through_tls(
+    postgresql_database: PostgreSQLDatabase, name: str, tmp_path: Path, source: PostgreSQLSource
+) -> None:
+    query = "SELECT i, repeat(md5(i::text), 1 + i % 20) FROM generate_series(1, 60000) i"
+    plain = read(source, name, query)
+    with tls_proxy((postgresql_database.host, postgresql_database.port), tmp_path) as port:
+        encrypted = source_of(postgresql_database, port=port, sslmode="require", copy_format=source.copy_format)
+        assert read(encrypted, name, query).equals(plain)
+        with encrypted.open_snapshot(name) as snapshot:
+            reader = snapshot.open_reader()
+            rows = reader.read(ENDLESS, COLUMNS)
+            next(rows)
+            reader.close()
+            with pytest.raises(TransientSourceError):
+                list(rows)
+            assert _until_none(lambda: active(postgresql_database)) == []
+    assert plain.num_rows == 60_000
 
 
 def test_a_dead_network_is_noticed(source: PostgreSQLSource, name: str) -> None:

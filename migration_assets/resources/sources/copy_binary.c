@@ -10,6 +10,13 @@
 #include <stdint.h>
 #include <string.h>
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "written for little-endian machines; without this code rows are read as CSV"
+#endif
+
+/* Changed with every change of a structure, an encoding or a status. */
+enum { LAYOUT = 1 };
+
 /* What the wire carries and what is made of it. */
 enum encoding {
     BOOLEAN = 0,   /* a byte -> a bit */
@@ -60,6 +67,9 @@ typedef struct {
     int32_t column;
     int32_t started;      /* whether the header of the stream is behind */
 } group_t;
+
+/* What the loader compares with its own structures: a library of another release must not be used. */
+int32_t layout(void) { return (int32_t)(LAYOUT << 16 | sizeof(column_t) << 8 | sizeof(group_t)); }
 
 static const uint8_t SIGNATURE[11] = {'P', 'G', 'C', 'O', 'P', 'Y', '\n', 0xff, '\r', '\n', 0};
 enum { SIGNATURE_SIZE = sizeof(SIGNATURE) };
@@ -126,15 +136,16 @@ static int read_numeric(const column_t *column, const uint8_t *field, int32_t si
                 cut = POWERS[-exponent];
                 factor = POWERS[4 + exponent];
             }
-            if (four % cut || __builtin_mul_overflow(value, (unsigned __int128)factor, &value)) return 0;
-            value += four / cut;
+            /* No step overflows: the limit is at most 10^38, and value stays below it. */
+            if (four % cut || value > (limit - 1) / factor) return 0;
+            value = value * factor + four / cut;
             if (value >= limit) return 0;
         }
     }
     /* `exponent` is by 4 below that of the last group. */
     if (value) {
         for (exponent += 4; exponent > 0; exponent--) {
-            if (value >= limit) return 0;
+            if (value > (limit - 1) / 10) return 0;
             value *= 10;
         }
     }

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import sys
 import sysconfig
+import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
@@ -88,11 +88,18 @@ class _Group(ctypes.Structure):
     )
 
 
+_LAYOUT = 1
+"""`LAYOUT` in C."""
+
+
 @functools.cache
 def _library() -> ctypes.CDLL | None:
     try:
         library = ctypes.CDLL(str(_LIBRARY))
-    except OSError:
+        # A library that an older or newer release left behind has other structures.
+        if library.layout() != _LAYOUT << 16 | ctypes.sizeof(_Column) << 8 | ctypes.sizeof(_Group):
+            return None
+    except (OSError, AttributeError):
         return None
     library.decode_rows.restype = ctypes.c_int32
     library.decode_rows.argtypes = (
@@ -195,8 +202,10 @@ class _Buffer:
 
     validity: np.ndarray
     values: np.ndarray
-    data: np.ndarray | None
+    data: np.ndarray
     is_bitmap: bool
+    is_variable: bool
+    leases: list[weakref.ref[np.ndarray]] = field(default_factory=list)
 
     @classmethod
     def of(cls, wire: Wire) -> _Buffer:
@@ -205,26 +214,28 @@ class _Buffer:
         is_bitmap = wire.encoding == _Encoding.BOOLEAN
         size = 4 * (TABLE_ROWS + 1) if is_variable else TABLE_ROWS // 8 if is_bitmap else wire.width * TABLE_ROWS
         values = np.zeros(size, dtype=np.uint8)
-        return cls(
-            np.empty(TABLE_ROWS // 8, np.uint8), values, np.empty(0, np.uint8) if is_variable else None, is_bitmap
-        )
+        validity, data = np.empty(TABLE_ROWS // 8, np.uint8), np.empty(0, np.uint8)
+        return cls(validity, values, data, is_bitmap, is_variable)
 
     def clear(self, capacity: int) -> None:
         """Makes it ready for a table, with so much room for the bytes of variable values."""
         self.validity.fill(255)
         if self.is_bitmap:
             self.values.fill(0)
-        if self.data is not None and len(self.data) < capacity:
+        # What a single large value needed is not kept.
+        if self.is_variable and not capacity <= len(self.data) <= 2 * capacity:
             self.data = np.empty(capacity, np.uint8)
+
+    def lend(self, part: np.ndarray) -> pa.Buffer:
+        """A part as Arrow's buffer. Arrow keeps the view that it is given for as long as any array needs it."""
+        view = part[:]
+        self.leases.append(weakref.ref(view))
+        return pa.py_buffer(view)
 
     def is_free(self) -> bool:
         """Whether no Arrow array uses the memory any more."""
-        parts = (self.validity, self.values, self.data)
-        return all(part is None or sys.getrefcount(part) <= _OWN_REFERENCES for part in parts)
-
-
-_OWN_REFERENCES = 4
-"""References to a buffer's array while `is_free` counts them: the attribute, the tuple, the variable, the argument."""
+        self.leases = [lease for lease in self.leases if lease() is not None]
+        return not self.leases
 
 
 _Buffers = list[_Buffer]
@@ -235,6 +246,7 @@ class BinaryDecoder:
 
     Attributes:
         messages: the messages that were no rows, type and body, in their order.
+        is_ready: whether the server is ready for the next query.
     """
 
     def __init__(self, columns: Sequence[ReadColumn], wires: Sequence[Wire], *, check_utf8: bool) -> None:
@@ -248,6 +260,7 @@ class BinaryDecoder:
         self._buffers: _Buffers = []
         self._pending = bytearray()
         self.messages: list[tuple[bytes, bytes]] = []
+        self.is_ready = False
         for description, wire in zip(self._descriptions, wires, strict=True):
             for name in ("encoding", "width", "scale", "skip", "shift", "smallest", "largest"):
                 setattr(description, name, getattr(wire, name))
@@ -306,9 +319,9 @@ class BinaryDecoder:
                 size = _message_size(wire[position : position + _HEADER])
                 if len(wire) - position < size:
                     break
-                self.messages.append(
-                    (bytes(wire[position : position + 1]), bytes(wire[position + 5 : position + size]))
-                )
+                message = bytes(wire[position : position + size])
+                self.messages.append((message[:1], message[_HEADER:]))
+                self.is_ready |= message[:1] == b"Z"
                 position += size
             elif status == _Status.BAD_VALUE:
                 field = bytes(wire[start + group.field : start + group.field + group.field_size])
@@ -327,7 +340,7 @@ class BinaryDecoder:
         for description, buffer in zip(self._descriptions, self._buffers, strict=True):
             buffer.clear(capacity)
             description.validity, description.values = buffer.validity.ctypes.data, buffer.values.ctypes.data
-            if buffer.data is not None:
+            if buffer.is_variable:
                 description.data, description.data_capacity = buffer.data.ctypes.data, len(buffer.data)
             description.data_size = description.nulls = 0
         self._group.rows = self._group.bytes = 0
@@ -335,11 +348,11 @@ class BinaryDecoder:
     def _table(self) -> pa.Table:
         rows = self._group.rows
         arrays = []
-        for field, description, buffer in zip(self._schema, self._descriptions, self._buffers, strict=True):
-            parts = [pa.py_buffer(buffer.validity) if description.nulls else None, pa.py_buffer(buffer.values)]
-            if buffer.data is not None:
-                parts.append(pa.py_buffer(buffer.data[: description.data_size]))
-            arrays.append(pa.Array.from_buffers(field.type, rows, parts, description.nulls))
+        for column, description, buffer in zip(self._schema, self._descriptions, self._buffers, strict=True):
+            parts = [buffer.lend(buffer.validity) if description.nulls else None, buffer.lend(buffer.values)]
+            if buffer.is_variable:
+                parts.append(buffer.lend(buffer.data[: description.data_size]))
+            arrays.append(pa.Array.from_buffers(column.type, rows, parts, description.nulls))
         if self._check_utf8:
             for column, array in zip(self._columns, arrays, strict=True):
                 _require_utf8(column, array)

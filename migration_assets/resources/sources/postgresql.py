@@ -114,12 +114,7 @@ class PostgreSQLSource(ConfigurableResource, Source):  # type: ignore[type-arg]
                 "SOURCE_POSTGRESQL_COPY_FORMAT is binary, but its decoder was not compiled: leave it at auto, or "
                 f"{_COMPILE}"
             )
-        return BinaryReader(login, exported, lambda pid: self._break_off(database, pid), check_utf8=check_utf8)
-
-    def _break_off(self, database: str, pid: int) -> None:
-        """Ends what a reader's backend is doing, which may send nothing for long and so not notice a closed socket."""
-        with suppress(TransientSourceError, SourceError), closing(self._connect(database)) as connection:
-            _query(connection, f"SELECT pg_cancel_backend({pid})")
+        return BinaryReader(login, exported, check_utf8=check_utf8)
 
     def _connect(self, database: str) -> psycopg2.extensions.connection:
         try:

@@ -214,13 +214,7 @@ class BinaryReader(_PostgreSQLReader):
     asyncpg makes the connection; during a query the bytes go past it, since it would handle each row by itself.
     """
 
-    def __init__(self, login: Login, snapshot: str, break_off: Callable[[int], None], *, check_utf8: bool) -> None:
-        """Connects.
-
-        Args:
-            break_off: cancels the query of a backend, given its process.
-        """
-        self._break_off = break_off
+    def __init__(self, login: Login, snapshot: str, *, check_utf8: bool) -> None:
         self._exchanging = False
         super().__init__(login, snapshot, check_utf8=check_utf8)
 
@@ -241,19 +235,24 @@ class BinaryReader(_PostgreSQLReader):
         """
         assert self._connection is not None
         transport = self._connection._transport
-        if transport is None or transport.is_closing():
+        if transport is None:
             raise TransientSourceError("the connection was lost")
         # Asked for by name: the transport may still have the receiver of the exchange before.
         own = self._connection._protocol
-        receiver = _Receiver(self._closed)
+        # TLS comes in records of at most 16 KB, which asyncio hands on as they are; it has naps enough of its own.
+        naps = transport.get_extra_info("ssl_object") is None
+        receiver = _Receiver(self._closed, naps=naps)
 
         def begin() -> None:
             transport.set_protocol(receiver)
-            transport.write(request)
+            if transport.is_closing():  # asyncpg was told already.
+                receiver.connection_lost(None)
+            else:
+                transport.write(request)
 
         self._exchanging = True
-        self._loop.call_soon_threadsafe(begin)
-        while not any(kind == b"Z" for kind, _ in decoder.messages[-1:]):
+        self._call_soon(begin)
+        while not decoder.is_ready:
             received = self._next(receiver.received)
             if not isinstance(received, memoryview):
                 _raise_refusal(decoder.messages)
@@ -263,44 +262,57 @@ class BinaryReader(_PostgreSQLReader):
             receiver.give_back(received)
         yield from decoder.finish()
         # Nothing comes now that asyncpg would not know: the server waits for the next request.
-        self._loop.call_soon_threadsafe(transport.set_protocol, own)
+        self._call_soon(transport.set_protocol, own)
         self._exchanging = False
         _raise_refusal(decoder.messages)
 
+    def _call_soon(self, call: Callable[..., object], *arguments: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call, *arguments)
+        except RuntimeError as error:  # The loop is closed.
+            raise TransientSourceError(_CLOSED) from error
+
     async def _end(self) -> None:
         if self._exchanging and self._connection is not None:
-            pid = self._connection.get_server_pid()
+            # A backend that has no row to send would not notice that the connection was cut.
+            with suppress(*_TRANSIENT):
+                await asyncio.wait_for(self._connection._cancel(self._loop.create_future()), CLOSE_SECONDS)
             self._connection.terminate()
-            await self._loop.run_in_executor(None, self._break_off, pid)
-            await self._loop.shutdown_default_executor()
         await super()._end()
 
 
 class _Receiver(asyncio.BufferedProtocol):
     """Takes what a server sends, as it comes, into a bounded number of buffers."""
 
-    def __init__(self, closed: threading.Event) -> None:
+    def __init__(self, closed: threading.Event, *, naps: bool) -> None:
         self._closed = closed
+        self._naps = naps
         self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
         self._allocated = 0
-        self._filling = bytearray()
+        self._filling: bytearray | None = None
         self.received: queue.Queue[object] = queue.Queue()
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        # With TLS, asyncio may ask again before it has filled anything, and it cuts the buffer, which must not copy it.
+        if self._filling is None:
+            self._filling = self._empty_chunk()
+        return memoryview(self._filling)
+
+    def _empty_chunk(self) -> bytearray:
         # Blocking the loop is meant: it serves this one connection, and the server must be held back.
         while not self._closed.is_set():
             if self._free.empty() and self._allocated < CHUNKS_AHEAD:
                 self._allocated += 1
-                self._filling = bytearray(CHUNK_BYTES)
                 break
             with suppress(queue.Empty):
-                self._filling = self._free.get(timeout=POLL_SECONDS)
-                break
-        return self._filling or bytearray(CHUNK_BYTES)
+                return self._free.get(timeout=POLL_SECONDS)
+        return bytearray(CHUNK_BYTES)
 
     def buffer_updated(self, nbytes: int) -> None:
+        assert self._filling is not None
         self.received.put(memoryview(self._filling)[:nbytes])
-        if _FLOWING <= nbytes < CHUNK_BYTES // 4:
+        self._filling = None
+        if self._naps and _FLOWING <= nbytes < CHUNK_BYTES // 4:
             time.sleep(NAP_SECONDS)
 
     def give_back(self, received: memoryview) -> None:
@@ -355,7 +367,7 @@ def _copy_statement(query: str, wires: Sequence[Wire | None]) -> str:
         names = [f"c{number}" for number in range(len(wires))]
         # Of a composite value, IS NULL asks whether all its fields are.
         selected = [
-            name if wire else f"CASE WHEN {name} IS DISTINCT FROM NULL THEN format('%s', {name}) END"
+            name if wire else f"CASE WHEN {name} IS DISTINCT FROM NULL THEN pg_catalog.format('%s', {name}) END"
             for name, wire in zip(names, wires, strict=True)
         ]
         query = f"SELECT {', '.join(selected)} FROM ({query}) AS rows({', '.join(names)})"  # noqa: S608
