@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 something failed, 2 the input (file, option, environment) 
 
 from __future__ import annotations
 
-import atexit
 import gc
 import json
 import re
@@ -137,8 +136,6 @@ def run(file: Path, source_platform: str | None, fresh: bool, metrics: bool, as_
 
     # Imported for good: without this every collection of garbage walks through all of Dagster.
     gc.freeze()
-    # DuckDB wants its own objects back in the end.
-    atexit.register(gc.unfreeze)
     workflow = load_workflow(file, source_platform)
     succeeded = migrate_workflow(workflow, file, source_platform, fresh=fresh, metrics=metrics)
     status = workflow_status(workflow.name)
