@@ -34,7 +34,7 @@ OWN = {
 
 
 class OwnError(RuntimeError):
-    """A measured command of this program failed."""
+    """A command that has to succeed failed, so there is nothing to report."""
 
 
 def measure_own(source: Source, rounds: int, lineitem_bytes: int, scratch: Path) -> Iterator[OwnSample]:

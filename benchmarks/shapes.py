@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.homes import new_home, write_workflow
 from benchmarks.measure import measure
+from benchmarks.own import OwnError
 from benchmarks.results import ShapeSample
 from benchmarks.server import DATABASE, Source
 
@@ -81,7 +82,7 @@ def _sample(
         more = {**new_home(folder), "SOURCE_POSTGRESQL_COPY_FORMAT": reader}
     run = measure(command, {**source.environment, **more}, scratch, postmaster=source.postmaster)
     if run.exit_code:
-        raise RuntimeError(f"{command[2]} of {name} failed:\n{run.errors[-2000:]}")
+        raise OwnError(f"{command[2]} of {name} failed:\n{run.errors[-2000:]}")
     return ShapeSample(
         shape=shape,
         reader=reader,

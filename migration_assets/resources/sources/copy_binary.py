@@ -142,7 +142,7 @@ BYTES = Wire(_Encoding.BYTES)
 """Values that are taken as they come."""
 
 # Types by their fixed numbers in pg_type, whose send function writes the bytes of the text.
-_SENT_AS_TEXT = {25: "text", 1043: "varchar", 19: "name", 114: "json"}
+_SENT_AS_TEXT = (25, 1043, 19, 114)  # text, varchar, name, json
 _PADDED = 1042  # bpchar
 _JSONB, _UUID, _BYTEA, _BOOLEAN, _NUMERIC = 3802, 2950, 17, 16, 1700
 _SIGNED = (21, 23, 20)  # int2, int4, int8

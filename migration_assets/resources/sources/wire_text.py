@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _MICROSECONDS = 1_000_000
 _DAY = 86_400 * _MICROSECONDS
-_DAYS_TO_2000 = 730_119
+_DAYS_FROM_YEAR_1_TO_2000 = 730_119
 """From 0001-01-01 to 2000-01-01."""
 _ERA_DAYS, _ERA_YEARS = 146_097, 400
 _SPECIAL_NUMERICS = {0xC000: "NaN", 0xD000: "Infinity", 0xF000: "-Infinity"}
@@ -64,7 +64,7 @@ def _time(microseconds: int) -> str:
 def _year_and_day(days: int) -> tuple[int, str]:
     """The year (0 is 1 BC) and `-MM-DD` of a day that is counted from 2000-01-01, in the proleptic calendar."""
     # Years that begin in March have their leap day at the end; 306 days are from then to the end of the year.
-    era, day = divmod(days + _DAYS_TO_2000 + 306, _ERA_DAYS)
+    era, day = divmod(days + _DAYS_FROM_YEAR_1_TO_2000 + 306, _ERA_DAYS)
     year = (day - day // 1_460 + day // 36_524 - day // 146_096) // 365
     day -= 365 * year + year // 4 - year // 100
     month = (5 * day + 2) // 153
