@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from sqlglot import exp
 
+from migration_assets.platforms.canonical_sql import CanonicalSQL
 from migration_assets.platforms.types import ColumnType
 
 Row = Mapping[str, object]
@@ -175,6 +176,11 @@ class SourcePlatform(ABC):
     name: ClassVar[str]
     dialect: ClassVar[str]
 
+    @property
+    @abstractmethod
+    def canonical_sql(self) -> CanonicalSQL:
+        """The platform's SQL for fingerprints."""
+
     @abstractmethod
     def fold(self, identifier: str) -> str:
         """The catalogue's spelling of an identifier that the user wrote without quotes."""
@@ -257,6 +263,11 @@ class TargetPlatform(ABC):
 
     name: ClassVar[str]
     dialect: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def canonical_sql(self) -> CanonicalSQL:
+        """The platform's SQL for fingerprints."""
 
     @abstractmethod
     def fold(self, identifier: str) -> str:

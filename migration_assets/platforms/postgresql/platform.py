@@ -15,6 +15,7 @@ from migration_assets.platforms.base import (
     SourceTable,
     TableName,
 )
+from migration_assets.platforms.canonical_sql import CanonicalSQL
 from migration_assets.platforms.postgresql import (
     catalogue,
     extraction,
@@ -24,6 +25,7 @@ from migration_assets.platforms.postgresql import (
     sql,
     types,
 )
+from migration_assets.platforms.postgresql.canonical import PostgreSQLSQL
 from migration_assets.platforms.types import ColumnType
 
 
@@ -36,6 +38,10 @@ class PostgreSQL(SourcePlatform):
     def __init__(self, *, binary: bool = False) -> None:
         """Chooses the format of COPY that rows are read in: binary, or CSV."""
         self._binary = binary
+
+    @property
+    def canonical_sql(self) -> CanonicalSQL:
+        return PostgreSQLSQL()
 
     def fold(self, identifier: str) -> str:
         return sql.fold(identifier)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from migration_assets.platforms.base import PlatformError, TargetPlatform, split_type, unknown_type
+from migration_assets.platforms.canonical_sql import CanonicalSQL
+from migration_assets.platforms.snowflake.canonical import SnowflakeSQL
 from migration_assets.platforms.types import (
     BINARY,
     BOOLEAN,
@@ -89,6 +91,10 @@ class Snowflake(TargetPlatform):
 
     name: ClassVar[str] = "snowflake"
     dialect: ClassVar[str] = "snowflake"
+
+    @property
+    def canonical_sql(self) -> CanonicalSQL:
+        return SnowflakeSQL()
 
     def fold(self, identifier: str) -> str:
         return identifier.upper()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from migration_assets.platforms.base import PlatformError, TargetPlatform, split_type, unknown_type
+from migration_assets.platforms.canonical_sql import CanonicalSQL
+from migration_assets.platforms.duckdb.canonical import DuckDBSQL
 from migration_assets.platforms.types import (
     BINARY,
     BOOLEAN,
@@ -69,6 +71,10 @@ class DuckDB(TargetPlatform):
 
     name: ClassVar[str] = "duckdb"
     dialect: ClassVar[str] = "duckdb"
+
+    @property
+    def canonical_sql(self) -> CanonicalSQL:
+        return DuckDBSQL()
 
     def fold(self, identifier: str) -> str:
         return identifier

@@ -1,0 +1,440 @@
+"""The fingerprint queries that every platform shares, and the pieces that each spells in its own SQL.
+
+A query reads a table once: the row text of every row is hashed, and the two lanes of the hash are summed by bucket.
+A bucket is a range of a numeric key, which later queries find by its index, or else a prefix of a hash.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sqlglot import exp
+
+from migration_assets.platforms.canonical import (
+    HASH_MARK,
+    LONGEST_TEXT,
+    NULL_TOKEN,
+    CanonicalKind,
+    CanonicalType,
+)
+from migration_assets.platforms.types import ColumnType, Kind
+
+_BYTES_PER_CHARACTER = 4
+SMALLEST_NORMAL = "2.2250738585072014e-308"
+"""The smallest number of 64 bits whose mantissa has all of its digits."""
+
+SCALE_BITS = 200
+"""Numbers near zero are multiplied by 2 to this power: their digits can't be had otherwise."""
+
+_BUCKETS = """\
+SELECT {bucket} AS bucket, {count} AS row_count, {high} AS high, {low} AS low
+FROM (SELECT {hashed} FROM {relation}{where}) AS hashed
+GROUP BY {bucket}"""
+_COLUMNS = """\
+SELECT {count} AS row_count, {sums}
+FROM (SELECT {hashed} FROM {relation}{where}) AS hashed"""
+_ROWS = "SELECT {outputs} FROM {relation}{where}"
+_BOUNDS = "SELECT MIN({key}) AS low, MAX({key}) AS high, {count} AS row_count FROM {relation}{where}"
+
+
+@dataclass(frozen=True)
+class CanonicalColumn:
+    """A column as one side has it.
+
+    Attributes:
+        name: what it is called in the comparison.
+        expression: SQL of its value in the side's dialect.
+        type: the type of the expression's value.
+        canonical: what it is compared as.
+        native: the bare name of the type of the column that is read; empty when the expression is of `type`.
+        native_arguments: its precision and scale, where it has them.
+    """
+
+    name: str
+    expression: str
+    type: ColumnType
+    canonical: CanonicalType
+    nullable: bool = True
+    native: str = ""
+    native_arguments: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class RangeBuckets:
+    """Buckets of `width` consecutive whole numbers of one key column, counted from `origin`."""
+
+    column: CanonicalColumn
+    origin: int
+    width: int
+
+
+@dataclass(frozen=True)
+class HashBuckets:
+    """Buckets by the first hexadecimal digits of the hash of some columns; of the whole row, when there are none."""
+
+    columns: tuple[CanonicalColumn, ...]
+    digits: int
+
+
+Buckets = RangeBuckets | HashBuckets
+
+
+class CanonicalSQL(ABC):
+    """One platform's SQL for canonical texts, row hashes and their sums."""
+
+    dialect: ClassVar[str]
+    keeps_json_text: ClassVar[bool] = True
+    """Whether JSON comes back as the text that was stored, so that equal texts prove equal values."""
+
+    # -- queries ------------------------------------------------------------------------------------
+
+    def bucket_query(
+        self,
+        relation: str,
+        columns: Sequence[CanonicalColumn],
+        buckets: Buckets,
+        where: str | None,
+        within: HashBuckets | None = None,
+    ) -> str:
+        """SQL for `bucket`, `row_count`, `high`, `low`: the fingerprint of every bucket.
+
+        Args:
+            within: divides every bucket further; the bucket is then `<bucket>/<digits>`.
+        """
+        return _BUCKETS.format_map(
+            {
+                "bucket": "bucket",
+                "count": self.count,
+                "high": self.sum_of(self.high("h")),
+                "low": self.sum_of(self.low("h")),
+                "hashed": f"{self.bucket(columns, buckets, within)} AS bucket, "
+                f"{self.hash(self.row_text(columns))} AS h{self.fence_column}",
+                "relation": relation,
+                "where": _where(where),
+            }
+        )
+
+    def column_query(
+        self,
+        relation: str,
+        columns: Sequence[CanonicalColumn],
+        key: Sequence[CanonicalColumn],
+        where: str | None,
+    ) -> str:
+        """SQL for `row_count` and, per column, `high_<n>` and `low_<n>`: the column's fingerprint with its key."""
+        prefix = [self.token(column) for column in key]
+        hashes = [f"{self.hash(self.join([*prefix, self.token(column)]))} AS h{n}" for n, column in enumerate(columns)]
+        sums = [
+            f"{self.sum_of(lane(f'h{n}'))} AS {name}_{n}"
+            for n in range(len(columns))
+            for name, lane in (("high", self.high), ("low", self.low))
+        ]
+        return _COLUMNS.format_map(
+            {
+                "count": self.count,
+                "sums": ", ".join(sums),
+                "hashed": ", ".join(hashes) + self.fence_column,
+                "relation": relation,
+                "where": _where(where),
+            }
+        )
+
+    def rows_query(self, relation: str, columns: Sequence[CanonicalColumn], where: str | None) -> str:
+        """SQL for `c0`, `c1`, …: the canonical texts of the rows, NULL for NULL."""
+        outputs = ", ".join(f"{self.text(column)} AS c{n}" for n, column in enumerate(columns))
+        return _ROWS.format_map({"outputs": outputs, "relation": relation, "where": _where(where)})
+
+    def bounds_query(self, relation: str, key: CanonicalColumn, where: str | None) -> str:
+        """SQL for `low`, `high`, `row_count` of a key column."""
+        return _BOUNDS.format_map(
+            {"count": self.count, "key": key.expression, "relation": relation, "where": _where(where)}
+        )
+
+    def bucket(self, columns: Sequence[CanonicalColumn], buckets: Buckets, within: HashBuckets | None = None) -> str:
+        """SQL of a row's bucket: the first number of its range, or digits of a hash; NULL for a NULL key."""
+        found = self._bucket(columns, buckets)
+        if within is None:
+            return found
+        inner = self.hex_digits(self._key_text(columns, within), _skipped(buckets), within.digits)
+        return self.concatenated([self.as_text(found), "'/'", inner])
+
+    def in_buckets(
+        self,
+        columns: Sequence[CanonicalColumn],
+        buckets: Buckets,
+        wanted: Collection[int | str | None],
+        within: HashBuckets | None = None,
+        leaves: Collection[str] = (),
+    ) -> str:
+        """A condition for the rows of some buckets, and with `within` of some of their `leaves` only."""
+        conditions = [self._in_buckets(columns, buckets, wanted)]
+        if within is not None:
+            conditions.append(self._in(self.bucket(columns, buckets, within), sorted(leaves)))
+        return " AND ".join(f"({condition})" for condition in conditions)
+
+    def _in_buckets(
+        self, columns: Sequence[CanonicalColumn], buckets: Buckets, wanted: Collection[int | str | None]
+    ) -> str:
+        present = [bucket for bucket in wanted if bucket is not None]
+        conditions = []
+        if isinstance(buckets, RangeBuckets):
+            key = buckets.column.expression
+            conditions = [
+                f"({key} >= {low} AND {key} < {high})"
+                for low, high in _ranges([int(bucket) for bucket in present], buckets)
+            ]
+            if None in wanted:
+                conditions.append(f"{key} IS NULL")
+        elif present:
+            conditions = [self._in(self._bucket(columns, buckets), sorted(str(bucket) for bucket in present))]
+        return " OR ".join(conditions) or self.never
+
+    def _bucket(self, columns: Sequence[CanonicalColumn], buckets: Buckets) -> str:
+        if isinstance(buckets, HashBuckets):
+            return self.hex_digits(self._key_text(columns, buckets), 0, buckets.digits)
+        offset = f"({self.as_bigint(buckets.column.expression)} - {_number(buckets.origin)})"
+        return f"({offset} - {self.modulo(offset, buckets.width)})"
+
+    def _key_text(self, columns: Sequence[CanonicalColumn], buckets: HashBuckets) -> str:
+        return self.row_text(buckets.columns or columns)
+
+    def _in(self, value: str, wanted: Sequence[str]) -> str:
+        return f"{value} IN ({', '.join(self.literal(text) for text in wanted)})" if wanted else self.never
+
+    # -- texts --------------------------------------------------------------------------------------
+
+    def row_text(self, columns: Sequence[CanonicalColumn]) -> str:
+        """SQL of the tokens of a row, joined."""
+        return self.join([self.token(column) for column in columns])
+
+    def token(self, column: CanonicalColumn) -> str:
+        """SQL of a value in the row text; never NULL."""
+        text = self.text(column)
+        if column.canonical.kind in (CanonicalKind.TEXT, CanonicalKind.JSON):
+            text = self._hashed_if_long(column, text, text if column.type.kind is Kind.UUID else self.escaped(text))
+        elif column.canonical.kind is CanonicalKind.BINARY:
+            text = self._hashed_if_long(column, text, text)
+        if not column.nullable:
+            return text
+        return f"COALESCE({text}, {self.literal(NULL_TOKEN)})"
+
+    def _hashed_if_long(self, column: CanonicalColumn, text: str, short: str) -> str:
+        if column.type.kind is Kind.UUID or _longest(column.type) <= LONGEST_TEXT:
+            return short
+        hashed = self.concatenated([self.literal(HASH_MARK), self.hex_of_text(text)])
+        return f"CASE WHEN {self.text_bytes(text)} > {LONGEST_TEXT} THEN {hashed} ELSE {short} END"
+
+    def text(self, column: CanonicalColumn) -> str:
+        """SQL of the canonical text; NULL for NULL."""
+        return {
+            CanonicalKind.NUMBER: self.number,
+            CanonicalKind.FLOAT: self.floating,
+            CanonicalKind.TEXT: self.characters,
+            CanonicalKind.BINARY: self.binary,
+            CanonicalKind.DATE: self.date,
+            CanonicalKind.TIME: self.time,
+            CanonicalKind.TIMESTAMP: self.timestamp,
+            CanonicalKind.JSON: self.json,
+        }[column.canonical.kind](column)
+
+    def number(self, column: CanonicalColumn) -> str:
+        """A decimal with exactly the canonical type's digits."""
+        if column.type.kind is Kind.BOOLEAN:
+            value = self.boolean(column.expression)
+            text, scale = f"CASE WHEN {value} THEN '1' WHEN NOT {value} THEN '0' END", 0
+        else:
+            text, scale = self.decimal(column), column.type.scale or 0
+        return self.padded(text, scale, column.canonical.digits)
+
+    def padded(self, text: str, scale: int, digits: int) -> str:
+        """A decimal's text with zeros behind it: nothing is computed that could overflow."""
+        if digits <= scale:
+            return text
+        zeros = "0" * (digits - scale)
+        return self.concatenated([text, f"'{zeros}'" if scale else f"'.{zeros}'"])
+
+    def boolean(self, value: str) -> str:
+        """A condition that is true for true, and NULL for NULL."""
+        return value
+
+    def json(self, column: CanonicalColumn) -> str:
+        """JSON as the platform prints it; the worker compares what differs by its meaning."""
+        return self.characters(column)
+
+    @abstractmethod
+    def decimal(self, column: CanonicalColumn) -> str:
+        """An INTEGER or DECIMAL with as many digits after the point as its type has."""
+
+    @abstractmethod
+    def floating(self, column: CanonicalColumn) -> str:
+        """A binary fraction as `<mantissa>p<exponent>`."""
+
+    @abstractmethod
+    def characters(self, column: CanonicalColumn) -> str:
+        """A text as it is; a UUID in lower case."""
+
+    @abstractmethod
+    def binary(self, column: CanonicalColumn) -> str:
+        """Bytes in lower-case hexadecimal."""
+
+    @abstractmethod
+    def date(self, column: CanonicalColumn) -> str:
+        """`YYYY-MM-DD`."""
+
+    @abstractmethod
+    def time(self, column: CanonicalColumn) -> str:
+        """`HH:MM:SS`, then the fraction without zeros at its end."""
+
+    @abstractmethod
+    def timestamp(self, column: CanonicalColumn) -> str:
+        """`YYYY-MM-DD HH:MM:SS`, then the fraction without zeros at its end; of a DATE, at midnight."""
+
+    # -- pieces -------------------------------------------------------------------------------------
+
+    fence_column: ClassVar[str] = ""
+    """Added to what is hashed, so that the planner computes every hash once."""
+
+    count: ClassVar[str] = "COUNT(*)"
+    never: ClassVar[str] = "1 = 0"
+    character_function: ClassVar[str] = "CHR"
+
+    def literal(self, text: str) -> str:
+        """A string literal. Backslashes and bars are written by their codes: dialects differ in escaping them."""
+        parts: list[str] = []
+        plain = ""
+        for character in text:
+            if character == "\\":
+                parts += [exp.Literal.string(plain).sql(self.dialect)] if plain else []
+                parts.append(f"{self.character_function}(92)")
+                plain = ""
+            else:
+                plain += character
+        if plain or not parts:
+            parts.append(exp.Literal.string(plain).sql(self.dialect))
+        return self.concatenated(parts)
+
+    def escaped(self, text: str) -> str:
+        """Backslash and bar escaped, so that no two rows have one text."""
+        backslash = self.literal("\\")
+        doubled = f"REPLACE({text}, {backslash}, {self.literal(chr(92) * 2)})"
+        return f"REPLACE({doubled}, '|', {self.literal(chr(92) + 'p')})"
+
+    def concatenated(self, parts: Sequence[str]) -> str:
+        """Texts one after the other; NULL when one is."""
+        return f"({' || '.join(parts)})" if len(parts) > 1 else parts[0]
+
+    def join(self, tokens: Sequence[str]) -> str:
+        """Tokens with a bar between them."""
+        return self.concatenated([part for token in tokens for part in ("'|'", token)][1:])
+
+    def sum_of(self, lane: str) -> str:
+        """The exact sum of a lane, as a number of up to 38 digits."""
+        return f"SUM({lane})"
+
+    def modulo(self, value: str, width: int) -> str:
+        """The remainder, with the sign of the value."""
+        return f"MOD({value}, {width})"
+
+    def as_bigint(self, value: str) -> str:
+        """A whole number in 64 bits."""
+        return f"CAST({value} AS BIGINT)"
+
+    def as_text(self, value: str) -> str:
+        """A number as text."""
+        return f"CAST({value} AS VARCHAR)"
+
+    @abstractmethod
+    def hash(self, text: str) -> str:
+        """The MD5 of a text's UTF-8 bytes, in the form that `high` and `low` take."""
+
+    @abstractmethod
+    def high(self, hashed: str) -> str:
+        """The low 60 bits of the upper half of a hash, as a whole number."""
+
+    @abstractmethod
+    def low(self, hashed: str) -> str:
+        """The low 60 bits of the lower half of a hash, as a whole number."""
+
+    @abstractmethod
+    def hex_of_text(self, text: str) -> str:
+        """The MD5 of a text's UTF-8 bytes in lower-case hexadecimal."""
+
+    def hex_digits(self, text: str, skipped: int, digits: int) -> str:
+        """Some of the digits of `hex_of_text`."""
+        return f"SUBSTRING({self.hex_of_text(text)}, {skipped + 1}, {digits})"
+
+    @abstractmethod
+    def text_bytes(self, text: str) -> str:
+        """The number of a text's UTF-8 bytes."""
+
+
+def arithmetic_float(value: str, special: Mapping[str, str], *, power: str, text: str, whole: str) -> str:
+    """The float tuple by arithmetic, for platforms that don't show a number's bits.
+
+    `floor(log2)` may be off by one next to a power of two, which comparing with both neighbours mends; all other
+    steps are exact (powers of two only).
+
+    Args:
+        special: literals of the values that are no numbers, and their texts.
+        power: SQL of two to the power of `{}`.
+        text: SQL of a whole number `{}` as text.
+        whole: SQL of a float `{}` without fraction as a whole number.
+    """
+    tiny = f"ABS({value}) < 1e-290"
+    scaled = f"(ABS({value}) * CASE WHEN {tiny} THEN {power.format(SCALE_BITS)} ELSE 1 END)"
+    guess = f"LEAST(1023, FLOOR(LN({scaled}) / LN(2)))"
+    exponent = (
+        f"(CASE WHEN {scaled} / 2 >= {power.format(guess)} THEN {guess} + 1 "
+        f"WHEN {scaled} < {power.format(guess)} THEN {guess} - 1 ELSE {guess} END)"
+    )
+    # In two halves: two to the power of 1024 does not exist.
+    mantissa = f"({scaled} / {power.format(exponent)}) * 4503599627370496"
+    shift = f"{exponent} - 52 - CASE WHEN {tiny} THEN {SCALE_BITS} ELSE 0 END"
+    cases = "".join(f"WHEN {value} = {literal} THEN '{name}' " for literal, name in special.items())
+    return (
+        f"CASE WHEN {value} = 0 THEN '0' {cases}"
+        f"WHEN {value} IS NOT NULL THEN CASE WHEN {value} < 0 THEN '-' ELSE '' END || "
+        f"{text.format(whole.format(mantissa))} || 'p' || {text.format(whole.format(shift))} END"
+    )
+
+
+def _longest(column_type: ColumnType) -> float:
+    """The most bytes that a canonical text of the type can have."""
+    if column_type.length is None:
+        return math.inf
+    return column_type.length * (2 if column_type.kind is Kind.BINARY else _BYTES_PER_CHARACTER)
+
+
+def _ranges(starts: Sequence[int], buckets: RangeBuckets) -> list[tuple[str, str]]:
+    """Half-open ranges of the key for bucket numbers; neighbours are one range.
+
+    The remainder takes the sign of the dividend, so bucket 0 reaches to both sides of the origin.
+    """
+    ranges: list[list[int]] = []
+    for start in sorted(starts):
+        low = buckets.origin + start - (buckets.width - 1 if start <= 0 else 0)
+        high = buckets.origin + start + (buckets.width if start >= 0 else 1)
+        if ranges and ranges[-1][1] >= low:
+            ranges[-1][1] = high
+        else:
+            ranges.append([low, high])
+    return [(_number(low), _number(high)) for low, high in ranges]
+
+
+def _skipped(buckets: Buckets) -> int:
+    return buckets.digits if isinstance(buckets, HashBuckets) else 0
+
+
+def _number(value: int) -> str:
+    return f"({value})" if value < 0 else str(value)
+
+
+def _where(condition: str | None) -> str:
+    if condition is None:
+        return ""
+    # A comment at the condition's end can't swallow what follows.
+    return f" WHERE ({condition}\n)" if "--" in condition else f" WHERE {condition}"
