@@ -251,9 +251,14 @@ class CanonicalSQL(ABC):
         return self.padded(text, scale, column.canonical.digits)
 
     def padded(self, text: str, scale: int, digits: int) -> str:
-        """A decimal's text with zeros behind it: nothing is computed that could overflow."""
-        if digits <= scale:
+        """A decimal's text with more or fewer zeros behind it: nothing is computed that could overflow."""
+        if digits == scale:
             return text
+        if digits < scale:
+            # Only zeros are cut off: a number that has more digits than it should keeps them, and differs.
+            zeros = "0" * (scale - digits) if digits else "." + "0" * scale
+            cut = f"LEFT({text}, {self.length(text)} - {len(zeros)})"
+            return f"CASE WHEN RIGHT({text}, {len(zeros)}) = '{zeros}' THEN {cut} ELSE {self.without_zeros(text)} END"
         zeros = "0" * (digits - scale)
         return self.concatenated([text, f"'{zeros}'" if scale else f"'.{zeros}'"])
 
@@ -338,6 +343,14 @@ class CanonicalSQL(ABC):
     def modulo(self, value: str, width: int) -> str:
         """The remainder, with the sign of the value."""
         return f"MOD({value}, {width})"
+
+    def without_zeros(self, text: str) -> str:
+        """A text without the zeros at its end."""
+        return f"RTRIM({text}, '0')"
+
+    def length(self, text: str) -> str:
+        """The number of a text's characters."""
+        return f"LENGTH({text})"
 
     def as_bigint(self, value: str) -> str:
         """A whole number in 64 bits."""

@@ -7,7 +7,9 @@ in its dialect: that it means the same is not shown by these tests.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -96,10 +98,154 @@ def test_postgresql_gives_the_tokens(vector: Vector, postgresql_database: Postgr
         declared = f"numeric({vector.type.precision}, {vector.type.scale})"
     postgresql_database.execute(f"CREATE TABLE t (n serial, v {declared})")
     for value in vector.values:
-        written = "
+        written = f"\\x{value}" if vector.type.kind is Kind.BINARY and value is not None else value
+        postgresql_database.execute(f"INSERT INTO t (v) VALUES (%s::{declared})", written)
+    found = postgresql_rows(postgresql_database, f"SELECT {PostgreSQLSQL().token(column)} FROM t ORDER BY n")
+    assert [token for (token,) in found] == list(vector.tokens)
 
-".join([f"-- Fingerprint spec {SPEC}", *(f"-- {what}
-{query};" for what, query in found.items()), ""])
+
+@pytest.mark.parametrize("vector", [vector for vector in VALUES if vector.type.kind is Kind.DECIMAL], ids=str)
+def test_postgresql_gives_the_tokens_of_types_that_don_t_say_their_digits(
+    vector: Vector, postgresql_database: PostgreSQLDatabase
+) -> None:
+    postgresql_database.execute("CREATE TABLE t (n serial, v numeric)")
+    for value in vector.values:
+        postgresql_database.execute("INSERT INTO t (v) VALUES (%s::numeric)", value)
+    column = CanonicalColumn("v", "v", vector.type, vector.canonical, native="numeric")
+    found = postgresql_rows(postgresql_database, f"SELECT {PostgreSQLSQL().token(column)} FROM t ORDER BY n")
+    assert [token for (token,) in found] == list(vector.tokens)
+
+
+@pytest.mark.parametrize("vector", [*VALUES, *SOME_SYSTEMS], ids=str)
+def test_duckdb_gives_the_tokens(vector: Vector) -> None:
+    connection = duckdb_connection()
+    connection.execute(f"CREATE TABLE t (n INTEGER, v {DuckDB().ddl_type(vector.type)})")
+    for number, value in enumerate(vector.values):
+        parameter: object = value
+        if vector.type.kind is Kind.BINARY and value is not None:
+            parameter = bytes.fromhex(value)
+        elif value is not None and value.endswith(" BC"):
+            day, _, time = value.removesuffix(" BC").partition(" ")
+            parameter = f"{day} (BC) {time}".strip()
+        connection.execute("INSERT INTO t VALUES (?, ?)", [number, parameter])
+    column = CanonicalColumn("v", "v", vector.type, vector.canonical)
+    query = parsed(DuckDBSQL(), f"SELECT {DuckDBSQL().token(column)} FROM t ORDER BY n")
+    assert [token for (token,) in connection.execute(query).fetchall()] == list(vector.tokens)
+
+
+def parsed(platform: CanonicalSQL, query: str) -> str:
+    """A query as the warehouse runs it: parsed, and rendered in its dialect."""
+    return sqlglot.parse_one(query, dialect=platform.dialect).sql(dialect=platform.dialect)
+
+
+@pytest.mark.parametrize("row", DOCUMENT["rows"], ids=lambda row: row["text"])
+def test_postgresql_gives_the_lanes(row: dict[str, Any], postgresql_database: PostgreSQLDatabase) -> None:
+    platform = PostgreSQLSQL()
+    hashed = platform.hash(platform.join([platform.literal(token) for token in row["tokens"]]))
+    query = f"SELECT {platform.high('h')}, {platform.low('h')} FROM (SELECT {hashed} AS h) AS hashed"
+    assert postgresql_rows(postgresql_database, query) == [(int(row["high"]), int(row["low"]))]
+
+
+@pytest.mark.parametrize("row", DOCUMENT["rows"], ids=lambda row: row["text"])
+def test_duckdb_gives_the_lanes(row: dict[str, Any]) -> None:
+    platform = DuckDBSQL()
+    hashed = platform.hash(platform.join([platform.literal(token) for token in row["tokens"]]))
+    query = f"SELECT {platform.high('h')}, {platform.low('h')} FROM (SELECT {hashed} AS h) AS hashed"
+    assert duckdb_connection().execute(parsed(platform, query)).fetchall() == [(int(row["high"]), int(row["low"]))]
+
+
+@pytest.mark.parametrize("entry", DOCUMENT["sets"], ids=lambda entry: str(entry["rows"]))
+def test_sums_of_both_lanes_are_the_fingerprint_of_a_set(
+    entry: dict[str, Any], postgresql_database: PostgreSQLDatabase
+) -> None:
+    rows = [DOCUMENT["rows"][number] for number in entry["rows"]]
+    total = Fingerprint.ZERO
+    for row in rows:
+        total += Fingerprint(1, int(row["high"]), int(row["low"]))
+    assert str(total) == entry["fingerprint"]
+    postgresql_database.execute("CREATE TABLE t (v text)")
+    connection = duckdb_connection()
+    connection.execute("CREATE TABLE t (v VARCHAR)")
+    for row in rows:
+        postgresql_database.execute("INSERT INTO t VALUES (%s)", row["text"])
+        connection.execute("INSERT INTO t VALUES (?)", [row["text"]])
+    runs: list[tuple[CanonicalSQL, Callable[[str], list[Any]]]] = [
+        (PostgreSQLSQL(), lambda query: postgresql_rows(postgresql_database, query)),
+        (DuckDBSQL(), lambda query: connection.execute(query).fetchall()),
+    ]
+    for platform, run in runs:
+        hashed = platform.hash("v")
+        sums = f"{platform.sum_of(platform.high('h'))}, {platform.sum_of(platform.low('h'))}"
+        ((count, high, low),) = run(f"SELECT COUNT(*), {sums} FROM (SELECT {hashed} AS h FROM t) AS hashed")
+        assert Fingerprint(count, int(high or 0), int(low or 0)) == total
+
+
+# -- what can't run here --------------------------------------------------------------------------
+
+
+def _column(name: str, column_type: ColumnType, kind: CanonicalKind, *, nullable: bool = True) -> CanonicalColumn:
+    digits = column_type.scale or 0 if kind is CanonicalKind.NUMBER else 0
+    return CanonicalColumn(name, f'"{name}"', column_type, CanonicalType(kind, digits), nullable)
+
+
+COLUMNS = [
+    _column("flag", ColumnType(Kind.BOOLEAN), CanonicalKind.NUMBER),
+    _column("id", integer(64), CanonicalKind.NUMBER, nullable=False),
+    CanonicalColumn("amount", '"amount"', decimal(10, 2), CanonicalType(CanonicalKind.NUMBER, 4)),
+    CanonicalColumn("price", '"price"', decimal(10, 4), CanonicalType(CanonicalKind.NUMBER, 2)),
+    _column("ratio", floating(64), CanonicalKind.FLOAT),
+    _column("code", text(20), CanonicalKind.TEXT),
+    _column("note", TEXT, CanonicalKind.TEXT),
+    _column("blob", ColumnType(Kind.BINARY), CanonicalKind.BINARY),
+    _column("day", ColumnType(Kind.DATE), CanonicalKind.DATE),
+    _column("moment", temporal(Kind.TIME), CanonicalKind.TIME),
+    _column("stamp", temporal(Kind.TIMESTAMP), CanonicalKind.TIMESTAMP),
+    _column("instant", temporal(Kind.TIMESTAMP_TZ), CanonicalKind.TIMESTAMP),
+    _column("token", ColumnType(Kind.UUID), CanonicalKind.TEXT),
+]
+PLATFORMS: dict[str, CanonicalSQL] = {
+    "snowflake": SnowflakeSQL(),
+    "sqlserver": SQLServerSQL(),
+    "sqlserver_before_2019": LegacySQLServerSQL(),
+    "redshift": RedshiftSQL(),
+    "postgresql": PostgreSQLSQL(),
+    "duckdb": DuckDBSQL(),
+}
+
+
+def queries(platform: CanonicalSQL) -> dict[str, str]:
+    """One query of every form, over columns of every type."""
+    key = COLUMNS[1]
+    ranges = RangeBuckets(key, origin=-5, width=1000)
+    hashes = HashBuckets((key,), 3)
+    found = {f"token of {column.name}": f"SELECT {platform.token(column)} FROM t" for column in COLUMNS}
+    return {
+        **found,
+        "fingerprints of ranges": platform.bucket_query("t", COLUMNS[:3], ranges, None),
+        "fingerprints of hashes": platform.bucket_query("t", COLUMNS[:3], hashes, "id > 0"),
+        "fingerprints of rows without a key": platform.bucket_query("t", COLUMNS[:3], HashBuckets((), 3), None),
+        "fingerprints of leaves": platform.bucket_query(
+            "t",
+            COLUMNS[:3],
+            ranges,
+            platform.in_buckets(COLUMNS[:3], ranges, [0, 1000, 5000, None]),
+            HashBuckets((key,), 2),
+        ),
+        "fingerprints of columns": platform.column_query("t", COLUMNS[2:4], [key], None),
+        "rows": platform.rows_query("t", COLUMNS[:2], None),
+        "bounds": platform.bounds_query("t", key, None),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(PLATFORMS))
+def test_the_sql_of_a_platform_is_its_snapshot_and_can_be_parsed(name: str) -> None:
+    platform = PLATFORMS[name]
+    found = queries(platform)
+    for query in found.values():
+        sqlglot.parse_one(query, dialect=platform.dialect)
+    file = SNAPSHOTS / f"{name}.sql"
+    parts = [f"-- Fingerprint spec {SPEC}", *(f"-- {what}\n{query};" for what, query in found.items())]
+    written = "\n\n".join(parts) + "\n"
     if not file.exists():
         file.parent.mkdir(exist_ok=True)
         file.write_text(written, encoding="utf-8")

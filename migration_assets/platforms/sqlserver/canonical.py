@@ -68,6 +68,12 @@ class SQLServerSQL(CanonicalSQL):
     def modulo(self, value: str, width: int) -> str:
         return f"({value} % {width})"
 
+    def without_zeros(self, text: str) -> str:
+        return f"REPLACE(RTRIM(REPLACE({text}, '0', ' ')), ' ', '0')"
+
+    def length(self, text: str) -> str:
+        return f"LEN({text})"
+
     def as_text(self, value: str) -> str:
         return f"CONVERT(VARCHAR(64), {value})"
 

@@ -1,0 +1,70 @@
+-- Fingerprint spec v1
+
+-- token of flag
+SELECT COALESCE(CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END, (CHR(92) || 'N')) FROM t;
+
+-- token of id
+SELECT TO_VARCHAR("id") FROM t;
+
+-- token of amount
+SELECT COALESCE((TO_VARCHAR("amount") || '00'), (CHR(92) || 'N')) FROM t;
+
+-- token of price
+SELECT COALESCE(CASE WHEN RIGHT(TO_VARCHAR("price"), 2) = '00' THEN LEFT(TO_VARCHAR("price"), LENGTH(TO_VARCHAR("price")) - 2) ELSE RTRIM(TO_VARCHAR("price"), '0') END, (CHR(92) || 'N')) FROM t;
+
+-- token of ratio
+SELECT COALESCE(CASE WHEN CAST("ratio" AS FLOAT) = 0 THEN '0' WHEN CAST("ratio" AS FLOAT) = CAST('NaN' AS FLOAT) THEN 'NaN' WHEN CAST("ratio" AS FLOAT) = CAST('inf' AS FLOAT) THEN 'Infinity' WHEN CAST("ratio" AS FLOAT) = CAST('-inf' AS FLOAT) THEN '-Infinity' WHEN CAST("ratio" AS FLOAT) IS NOT NULL THEN CASE WHEN CAST("ratio" AS FLOAT) < 0 THEN '-' ELSE '' END || TO_VARCHAR(CAST(((ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END) / POWER(2, (CASE WHEN (ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END) / 2 >= POWER(2, LEAST(1023, FLOOR(LN((ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END)) / LN(2)))) THEN LEAST(1023, FLOOR(LN((ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END)) / LN(2))) + 1 WHEN (ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END) < POWER(2, LEAST(1023, FLOOR(LN((ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END)) / LN(2)))) THEN LEAST(1023, FLOOR(LN((ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END)) / LN(2))) - 1 ELSE LEAST(1023, FLOOR(LN((ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END)) / LN(2))) END))) * 4503599627370496 AS DECIMAL(38, 0))) || 'p' || TO_VARCHAR(CAST((CASE WHEN (ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END) / 2 >= POWER(2, LEAST(1023, FLOOR(LN((ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END)) / LN(2)))) THEN LEAST(1023, FLOOR(LN((ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END)) / LN(2))) + 1 WHEN (ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END) < POWER(2, LEAST(1023, FLOOR(LN((ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END)) / LN(2)))) THEN LEAST(1023, FLOOR(LN((ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END)) / LN(2))) - 1 ELSE LEAST(1023, FLOOR(LN((ABS(CAST("ratio" AS FLOAT)) * CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN POWER(2, 200) ELSE 1 END)) / LN(2))) END) - 52 - CASE WHEN ABS(CAST("ratio" AS FLOAT)) < 1e-290 THEN 200 ELSE 0 END AS DECIMAL(38, 0))) END, (CHR(92) || 'N')) FROM t;
+
+-- token of code
+SELECT COALESCE(REPLACE(REPLACE("code", CHR(92), (CHR(92) || CHR(92))), '|', (CHR(92) || 'p')), (CHR(92) || 'N')) FROM t;
+
+-- token of note
+SELECT COALESCE(CASE WHEN OCTET_LENGTH("note") > 1000 THEN ((CHR(92) || 'h') || MD5("note")) ELSE REPLACE(REPLACE("note", CHR(92), (CHR(92) || CHR(92))), '|', (CHR(92) || 'p')) END, (CHR(92) || 'N')) FROM t;
+
+-- token of blob
+SELECT COALESCE(CASE WHEN OCTET_LENGTH(LOWER(HEX_ENCODE("blob"))) > 1000 THEN ((CHR(92) || 'h') || MD5(LOWER(HEX_ENCODE("blob")))) ELSE LOWER(HEX_ENCODE("blob")) END, (CHR(92) || 'N')) FROM t;
+
+-- token of day
+SELECT COALESCE(TO_CHAR("day", 'YYYY-MM-DD'), (CHR(92) || 'N')) FROM t;
+
+-- token of moment
+SELECT COALESCE(RTRIM(RTRIM(TO_CHAR("moment", 'HH24:MI:SS.FF9'), '0'), '.'), (CHR(92) || 'N')) FROM t;
+
+-- token of stamp
+SELECT COALESCE(RTRIM(RTRIM(TO_CHAR("stamp", 'YYYY-MM-DD HH24:MI:SS.FF9'), '0'), '.'), (CHR(92) || 'N')) FROM t;
+
+-- token of instant
+SELECT COALESCE(RTRIM(RTRIM(TO_CHAR(CAST(CONVERT_TIMEZONE('UTC', "instant") AS TIMESTAMP_NTZ), 'YYYY-MM-DD HH24:MI:SS.FF9'), '0'), '.'), (CHR(92) || 'N')) FROM t;
+
+-- token of token
+SELECT COALESCE(LOWER("token"), (CHR(92) || 'N')) FROM t;
+
+-- fingerprints of ranges
+SELECT bucket AS bucket, COUNT(*) AS row_count, SUM(MOD(MD5_NUMBER_UPPER64(h), 1152921504606846976)) AS high, SUM(MOD(MD5_NUMBER_LOWER64(h), 1152921504606846976)) AS low
+FROM (SELECT ((CAST("id" AS DECIMAL(38, 0)) - (-5)) - MOD((CAST("id" AS DECIMAL(38, 0)) - (-5)), 1000)) AS bucket, (COALESCE(CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END, (CHR(92) || 'N')) || '|' || TO_VARCHAR("id") || '|' || COALESCE((TO_VARCHAR("amount") || '00'), (CHR(92) || 'N'))) AS h FROM t) AS hashed
+GROUP BY bucket;
+
+-- fingerprints of hashes
+SELECT bucket AS bucket, COUNT(*) AS row_count, SUM(MOD(MD5_NUMBER_UPPER64(h), 1152921504606846976)) AS high, SUM(MOD(MD5_NUMBER_LOWER64(h), 1152921504606846976)) AS low
+FROM (SELECT SUBSTRING(MD5(TO_VARCHAR("id")), 1, 3) AS bucket, (COALESCE(CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END, (CHR(92) || 'N')) || '|' || TO_VARCHAR("id") || '|' || COALESCE((TO_VARCHAR("amount") || '00'), (CHR(92) || 'N'))) AS h FROM t WHERE id > 0) AS hashed
+GROUP BY bucket;
+
+-- fingerprints of rows without a key
+SELECT bucket AS bucket, COUNT(*) AS row_count, SUM(MOD(MD5_NUMBER_UPPER64(h), 1152921504606846976)) AS high, SUM(MOD(MD5_NUMBER_LOWER64(h), 1152921504606846976)) AS low
+FROM (SELECT SUBSTRING(MD5((COALESCE(CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END, (CHR(92) || 'N')) || '|' || TO_VARCHAR("id") || '|' || COALESCE((TO_VARCHAR("amount") || '00'), (CHR(92) || 'N')))), 1, 3) AS bucket, (COALESCE(CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END, (CHR(92) || 'N')) || '|' || TO_VARCHAR("id") || '|' || COALESCE((TO_VARCHAR("amount") || '00'), (CHR(92) || 'N'))) AS h FROM t) AS hashed
+GROUP BY bucket;
+
+-- fingerprints of leaves
+SELECT bucket AS bucket, COUNT(*) AS row_count, SUM(MOD(MD5_NUMBER_UPPER64(h), 1152921504606846976)) AS high, SUM(MOD(MD5_NUMBER_LOWER64(h), 1152921504606846976)) AS low
+FROM (SELECT (CAST(((CAST("id" AS DECIMAL(38, 0)) - (-5)) - MOD((CAST("id" AS DECIMAL(38, 0)) - (-5)), 1000)) AS VARCHAR) || '/' || SUBSTRING(MD5(TO_VARCHAR("id")), 1, 2)) AS bucket, (COALESCE(CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END, (CHR(92) || 'N')) || '|' || TO_VARCHAR("id") || '|' || COALESCE((TO_VARCHAR("amount") || '00'), (CHR(92) || 'N'))) AS h FROM t WHERE (("id" >= (-1004) AND "id" < 1995) OR ("id" >= 4995 AND "id" < 5995) OR "id" IS NULL)) AS hashed
+GROUP BY bucket;
+
+-- fingerprints of columns
+SELECT COUNT(*) AS row_count, SUM(MOD(MD5_NUMBER_UPPER64(h0), 1152921504606846976)) AS high_0, SUM(MOD(MD5_NUMBER_LOWER64(h0), 1152921504606846976)) AS low_0, SUM(MOD(MD5_NUMBER_UPPER64(h1), 1152921504606846976)) AS high_1, SUM(MOD(MD5_NUMBER_LOWER64(h1), 1152921504606846976)) AS low_1
+FROM (SELECT (TO_VARCHAR("id") || '|' || COALESCE((TO_VARCHAR("amount") || '00'), (CHR(92) || 'N'))) AS h0, (TO_VARCHAR("id") || '|' || COALESCE(CASE WHEN RIGHT(TO_VARCHAR("price"), 2) = '00' THEN LEFT(TO_VARCHAR("price"), LENGTH(TO_VARCHAR("price")) - 2) ELSE RTRIM(TO_VARCHAR("price"), '0') END, (CHR(92) || 'N'))) AS h1 FROM t) AS hashed;
+
+-- rows
+SELECT CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END AS c0, TO_VARCHAR("id") AS c1 FROM t;
+
+-- bounds
+SELECT MIN("id") AS low, MAX("id") AS high, COUNT(*) AS row_count FROM t;
