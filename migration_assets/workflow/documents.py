@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,11 @@ def read_bytes(file: Path) -> bytes:
         raise _refusal(str(file), "is not a possible path", "Check the path of the workflow file.") from error
 
 
+def bytes_of(text: str | bytes) -> bytes:
+    """The bytes of a text; those of a lone surrogate are refused later, like any that are not UTF-8."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+
+
 def read_document(data: bytes, file: str) -> Document:
     """The JSON object that the bytes hold.
 
@@ -67,6 +72,20 @@ def read_document(data: bytes, file: str) -> Document:
 def positions(content: Mapping[str, object]) -> dict[Location, int]:
     """For every value its rank in reading order, so that problems can be listed as the file goes."""
     return {location: rank for rank, (location, _) in enumerate(_walk(content))}
+
+
+def in_reading_order(findings: Iterable[Finding], content: Mapping[str, object]) -> list[Finding]:
+    """The findings as the file goes, each once; a key that is missing sorts with the object that lacks it."""
+    rank = positions(content)
+
+    def place(finding: Finding) -> int:
+        location = finding.location
+        while location not in rank:
+            location = location[:-1]
+        return rank[location]
+
+    unique = {(finding.location, finding.message): finding for finding in findings}
+    return sorted(unique.values(), key=place)
 
 
 def _parse(text: str, file: str, repeated: list[tuple[dict[str, object], str]]) -> object:

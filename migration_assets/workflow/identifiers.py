@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from migration_assets.workflow.errors import echo
 
 # The language of `Identifier.parse`, except that it can't tell a letter outside ASCII from a symbol there.
-IDENTIFIER_PATTERN = (
-    r"^([A-Za-z_\u0080-\uffff][A-Za-z0-9_$#@\u0080-\uffff]*"
+_ONE_IDENTIFIER = (
+    r"([A-Za-z_\u0080-\uffff][A-Za-z0-9_$#@\u0080-\uffff]*"
     r'|"([^"]|"")+"'
-    r"|\[([^\]]|\]\])+\])$"
+    r"|\[([^\]]|\]\])+\])"
 )
+IDENTIFIER_PATTERN = f"^{_ONE_IDENTIFIER}$"
+# Two names or three, with dots between them.
+QUALIFIED_NAME_PATTERN = rf"^{_ONE_IDENTIFIER}(\.{_ONE_IDENTIFIER}){{1,2}}$"
+
+_UP_TO_A_DOT = re.compile(r'("(?:[^"]|"")*"|\[(?:[^\]]|\]\])*\])?[^.]*')
 
 
 class IdentifierError(ValueError):
@@ -66,6 +72,23 @@ class Identifier:
         if not self.quoted:
             return self.text
         return '"' + self.text.replace('"', '""') + '"'
+
+
+def split_names(written: str) -> tuple[str, ...]:
+    """The names of `database.schema.table`, each as written; a dot between quotes or brackets is part of a name.
+
+    Raises:
+        IdentifierError: One of them isn't an identifier.
+    """
+    names = []
+    start = 0
+    while start <= len(written):
+        part = _UP_TO_A_DOT.match(written, start)
+        assert part is not None  # it matches an empty text too
+        Identifier.parse(part[0])
+        names.append(part[0])
+        start = part.end() + 1
+    return tuple(names)
 
 
 def _unquote(written: str, opening: str, closing: str) -> str:

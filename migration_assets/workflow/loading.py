@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from migration_assets.workflow import rules
-from migration_assets.workflow.documents import positions, read_bytes, read_document
+from migration_assets.workflow.documents import bytes_of, in_reading_order, read_bytes, read_document
 from migration_assets.workflow.errors import Finding, Location, WorkflowError, echo
 from migration_assets.workflow.merging import DEFAULTS_KEY, Merged, merged_tables
 from migration_assets.workflow.model import (
@@ -65,16 +65,17 @@ def parse_workflow(
     text: str | bytes, *, file: str | Path, source_platform: str | None = None, require_supported: bool = True
 ) -> Workflow:
     """A workflow from the text of a file, which itself isn't read; otherwise as `load_workflow`."""
-    # A lone surrogate passes here, and is refused below like any bytes that are not UTF-8.
-    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    data = bytes_of(text)
     document = read_document(data, str(file))
     content = {key: value for key, value in document.content.items() if key != "$schema"}
 
     configuration, findings = validated(WorkflowConfiguration, content)
     findings += document.findings
-    platform, platform_problems = _source_platform(content.get("sourcePlatform"), source_platform)
+    platform, platform_problems = chosen_platform(
+        content.get("sourcePlatform"), source_platform, ("sourcePlatform",), _exact_platform
+    )
     findings += platform_problems
-    name, name_problems = _name(content.get("name"), Path(file))
+    name, name_problems = workflow_name(content.get("name"), Path(file))
     findings += name_problems
 
     tables, table_problems = _tables(content, platform)
@@ -83,7 +84,7 @@ def parse_workflow(
         known = {finding.location for finding in findings}
         findings += [f for f in unsupported_findings(content, platform) if f.location not in known]
     if findings or configuration is None or platform is None:
-        raise WorkflowError([f.in_file(str(file)) for f in _in_reading_order(findings, content)])
+        raise WorkflowError([f.in_file(str(file)) for f in in_reading_order(findings, content)])
     return Workflow(
         name=name,
         file=Path(file),
@@ -95,11 +96,14 @@ def parse_workflow(
     )
 
 
-def _source_platform(written: object, argument: str | None) -> tuple[SourcePlatform | None, list[Finding]]:
-    """The platform of file or argument. A wrong one in the file is reported by the model."""
-    location: Location = ("sourcePlatform",)
-    in_file = next((p for p in SOURCE_PLATFORMS if p == written), None)
-    given = next((p for p in SOURCE_PLATFORMS if p == argument), None)
+def chosen_platform(
+    written: object,
+    argument: str | None,
+    location: Location,
+    platform_of: Callable[[object], SourcePlatform | None],
+) -> tuple[SourcePlatform | None, list[Finding]]:
+    """The platform of file or argument, as `platform_of` reads it. A wrong one in the file is reported by the model."""
+    in_file, given = platform_of(written), platform_of(argument)
     if argument is not None and given is None:
         known = ", ".join(SOURCE_PLATFORMS)
         return in_file, [
@@ -120,7 +124,7 @@ def _source_platform(written: object, argument: str | None) -> tuple[SourcePlatf
     return in_file or given, []
 
 
-def _name(written: object, file: Path) -> tuple[str, list[Finding]]:
+def workflow_name(written: object, file: Path) -> tuple[str, list[Finding]]:
     """The workflow's name. A wrong one in the file is reported by the model."""
     if written is not None:
         return str(written), []
@@ -134,6 +138,10 @@ def _name(written: object, file: Path) -> tuple[str, list[Finding]]:
             'Add "name" with letters, digits and underscores, no digit first, or rename the file.',
         )
     ]
+
+
+def _exact_platform(written: object) -> SourcePlatform | None:
+    return next((platform for platform in SOURCE_PLATFORMS if platform == written), None)
 
 
 def _tables(
@@ -177,17 +185,3 @@ def _table(merged: Merged, platform: SourcePlatform | None) -> tuple[TableConfig
     if platform is not None:
         findings += rules.platform_findings(merged.values, platform)
     return table, findings
-
-
-def _in_reading_order(findings: list[Finding], content: dict[str, object]) -> list[Finding]:
-    rank = positions(content)
-
-    def place(finding: Finding) -> int:
-        location = finding.location
-        # A key that is missing sorts with the object that lacks it.
-        while location not in rank:
-            location = location[:-1]
-        return rank[location]
-
-    unique = {(finding.location, finding.message): finding for finding in findings}
-    return sorted(unique.values(), key=place)

@@ -33,7 +33,7 @@ from sqlglot.errors import SqlglotError
 from migration_assets.workflow import rules
 from migration_assets.workflow.errors import Finding, echo
 from migration_assets.workflow.identifiers import IDENTIFIER_PATTERN, Identifier, IdentifierError
-from migration_assets.workflow.source_platforms import SourcePlatform
+from migration_assets.workflow.source_platforms import TARGET_SYNTAX, SourcePlatform
 
 M = TypeVar("M", bound="Model")
 
@@ -42,7 +42,8 @@ WORKFLOW_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 VERSION_PATTERN = r"^(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){0,2}$"
 
 
-def _invalid(message: str, cure: str) -> PydanticCustomError:
+def invalid(message: str, cure: str) -> PydanticCustomError:
+    """A wrong value, for a validator to raise."""
     return PydanticCustomError("value", "{message}", {"message": message, "cure": cure})
 
 
@@ -50,13 +51,13 @@ def _identifier(value: str) -> str:
     try:
         Identifier.parse(value)
     except IdentifierError as error:
-        raise _invalid(error.message, error.cure) from error
+        raise invalid(error.message, error.cure) from error
     return value
 
 
 def _workflow_name(value: str) -> str:
     if not is_workflow_name(value):
-        raise _invalid(
+        raise invalid(
             f"is not a workflow name: {echo(value)}",
             "Use letters, digits and underscores, and don't start with a digit.",
         )
@@ -65,9 +66,9 @@ def _workflow_name(value: str) -> str:
 
 def _schema_version(value: str) -> str:
     if not re.fullmatch(VERSION_PATTERN[1:-1], value):
-        raise _invalid(f"is not a version: {echo(value)}", 'Write it as "1", "1.0" or "1.0.0".')
+        raise invalid(f"is not a version: {echo(value)}", 'Write it as "1", "1.0" or "1.0.0".')
     if value.split(".")[0] != SUPPORTED_MAJOR_VERSION:
-        raise _invalid(
+        raise invalid(
             f"is version {echo(value)} of the format, which this program does not read",
             f'Use version "{SUPPORTED_MAJOR_VERSION}.0.0".',
         )
@@ -75,15 +76,11 @@ def _schema_version(value: str) -> str:
 
 
 def _target_type(value: str) -> str:
-    try:
-        parsed = parse_one(value, dialect="snowflake", into=exp.DataType)
-    except (SqlglotError, RecursionError) as error:
-        raise _invalid(
+    if not is_target_type(value):
+        raise invalid(
             f"is not a data type of the target: {echo(value)}",
             'Write one type alone, such as "NUMBER(19, 4)".',
-        ) from error
-    if not isinstance(parsed, exp.DataType):
-        raise _invalid(f"is not a data type of the target: {echo(value)}", "Write one type alone.")
+        )
     return value
 
 
@@ -93,7 +90,7 @@ def _stage_name(value: str) -> str:
     except IdentifierError:
         parts = []
     if len(parts) != 3:
-        raise _invalid(
+        raise invalid(
             f"is not a fully qualified stage name: {echo(value)}",
             'Write database, schema and stage, such as "MY_DB.MY_SCHEMA.MY_STAGE".',
         )
@@ -105,6 +102,14 @@ def is_workflow_name(text: str) -> bool:
     return re.fullmatch(WORKFLOW_NAME_PATTERN[1:-1], text) is not None
 
 
+def is_target_type(text: str) -> bool:
+    """Whether a text is one data type of the target."""
+    try:
+        return isinstance(parse_one(text, dialect=TARGET_SYNTAX.dialect, into=exp.DataType), exp.DataType)
+    except (SqlglotError, RecursionError):
+        return False
+
+
 # The text as written; `Identifier.parse` gives its parts, and can't fail on it any more.
 Name = Annotated[
     StrictStr,
@@ -114,6 +119,7 @@ Name = Annotated[
 Text = Annotated[StrictStr, Field(min_length=1)]
 # Bounds that keep every later product of sizes and counts within 64 bits.
 Megabytes = Annotated[StrictFloat, Field(gt=0, le=1e9, allow_inf_nan=False)]
+WorkflowName = Annotated[Text, AfterValidator(_workflow_name)]
 Rows = Annotated[StrictInt, Field(gt=0, le=10**15)]
 
 
@@ -261,10 +267,10 @@ class PartitionSize(Model):
             return handler({})
         cure = 'Use "auto", {"targetSizeMb": N} or {"maxRowsPerPartition": N}.'
         if not isinstance(data, Mapping):
-            raise _invalid(f"is not a partition size: {echo(data)}", cure)
+            raise invalid(f"is not a partition size: {echo(data)}", cure)
         parsed = handler(data)
         if (parsed.target_size_mb is None) == (parsed.max_rows_per_partition is None):
-            raise _invalid("must hold exactly one of targetSizeMb and maxRowsPerPartition", cure)
+            raise invalid("must hold exactly one of targetSizeMb and maxRowsPerPartition", cure)
         return parsed
 
     @model_serializer(mode="plain")
@@ -347,7 +353,7 @@ class WorkflowConfiguration(Model):
 
     schema_version: Annotated[Text, AfterValidator(_schema_version)] = "1.0.0"
     """Version of the format, as major, major.minor or major.minor.patch."""
-    name: Annotated[Text, AfterValidator(_workflow_name)] | None = None
+    name: WorkflowName | None = None
     """Name of the workflow; the file's name without its extension when it is not set."""
     source_platform: SourcePlatform | None = None
     """Database system of all source tables; may be given when the workflow is loaded instead."""

@@ -1,4 +1,4 @@
-"""`whereClauseCriteria`: one boolean expression in the SQL of the source platform, or a reason why not.
+"""A filter of a table: one boolean expression in the SQL of its platform, or a reason why not.
 
 The text goes into a query between parentheses, as the user wrote it. So it must be whole in itself: nothing
 in it may end the expression, start another statement, or hide the closing parenthesis in a comment.
@@ -13,7 +13,7 @@ from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.tokenizer_core import Token, TokenType
 
 from migration_assets.workflow.errors import echo
-from migration_assets.workflow.source_platforms import SYNTAX, SourcePlatform
+from migration_assets.workflow.source_platforms import SYNTAX, SourcePlatform, Syntax
 
 # Full-text predicates that look like functions, in a system where no function is a condition.
 _SQLSERVER_PREDICATE_FUNCTIONS = frozenset({"CONTAINS", "FREETEXT"})
@@ -69,12 +69,20 @@ def check_predicate(text: str, source_platform: SourcePlatform) -> None:
     Raises:
         PredicateError: With the first reason found.
     """
-    dialect = SYNTAX[source_platform].dialect
+    check_condition(text, SYNTAX[source_platform])
+
+
+def check_condition(text: str, syntax: Syntax) -> None:
+    """The same for any syntax, such as the target's.
+
+    Raises:
+        PredicateError: With the first reason found.
+    """
     try:
-        _check_tokens(text, dialect)
-        expression = parse_one(text, dialect=dialect, into=exp.Condition)
+        _check_tokens(text, syntax.dialect)
+        expression = parse_one(text, dialect=syntax.dialect, into=exp.Condition)
         _check_contents(expression)
-        _check_boolean(expression, source_platform)
+        _check_boolean(expression, syntax)
     except ParseError as error:
         raise _unparsed(error) from error
     except SqlglotError as error:
@@ -88,7 +96,7 @@ def check_predicate(text: str, source_platform: SourcePlatform) -> None:
 def _check_tokens(text: str, dialect: str) -> None:
     tokens = Dialect.get_or_raise(dialect).tokenize(text)
     if _has_comment(text, tokens):
-        raise PredicateError("holds a comment", "Leave out -- and /* */: they could hide a parenthesis.")
+        raise PredicateError("holds a comment", "Leave it out: it could hide a parenthesis.")
     if not tokens:
         raise PredicateError("is empty", "Write a condition, or leave the key out to take all rows.")
     if any(token.token_type is TokenType.SEMICOLON for token in tokens):
@@ -108,7 +116,7 @@ def _has_comment(text: str, tokens: list[Token]) -> bool:
         if token.token_type is not TokenType.HINT:
             remaining[token.start : token.end + 1] = " " * (token.end + 1 - token.start)
     rest = "".join(remaining)
-    return "--" in rest or "/*" in rest
+    return any(opening in rest for opening in ("--", "/*", "//"))
 
 
 def _check_balance(tokens: list[Token]) -> None:
@@ -140,7 +148,7 @@ def _check_contents(expression: exp.Expr) -> None:
             )
 
 
-def _check_boolean(expression: exp.Expr, source_platform: SourcePlatform) -> None:
+def _check_boolean(expression: exp.Expr, syntax: Syntax) -> None:
     pending: list[exp.Expr] = [expression]
     while pending:
         node = pending.pop()
@@ -150,16 +158,16 @@ def _check_boolean(expression: exp.Expr, source_platform: SourcePlatform) -> Non
             pending += [node.left, node.right]
         elif isinstance(node, exp.Query):
             raise PredicateError("is a query, not a condition", "Use EXISTS (...) or IN (...) around a query.")
-        elif not _is_condition(node, source_platform):
-            raise PredicateError(f"is not a condition: {echo(node.sql(SYNTAX[source_platform].dialect))}")
+        elif not _is_condition(node, syntax):
+            raise PredicateError(f"is not a condition: {echo(node.sql(syntax.dialect))}")
 
 
-def _is_condition(node: exp.Expr, source_platform: SourcePlatform) -> bool:
+def _is_condition(node: exp.Expr, syntax: Syntax) -> bool:
     if isinstance(node, exp.Predicate):
         return True
-    if source_platform == "sqlserver":
+    if syntax.dialect == "tsql":
         return isinstance(node, exp.Func) and _function_name(node) in _SQLSERVER_PREDICATE_FUNCTIONS
-    return SYNTAX[source_platform].has_boolean and _may_be_boolean(node, SYNTAX[source_platform].dialect)
+    return syntax.has_boolean and _may_be_boolean(node, syntax.dialect)
 
 
 def _function_name(node: exp.Func) -> str:

@@ -7,11 +7,12 @@ object is wrong: a file's author gets every problem at once. A value of the wron
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from migration_assets.workflow.errors import Finding, Location, echo, json_path
 from migration_assets.workflow.identifiers import Identifier, IdentifierError
 from migration_assets.workflow.predicates import PredicateError, check_predicate
-from migration_assets.workflow.source_platforms import SYNTAX, SourcePlatform
+from migration_assets.workflow.source_platforms import SYNTAX, TARGET_SYNTAX, SourcePlatform
 
 JsonObject = Mapping[str, object]
 
@@ -23,14 +24,14 @@ def table_findings(table: JsonObject) -> Iterator[Finding]:
         "synchronization": synchronization_findings,
         "target": target_findings,
     }.items():
-        for finding in rule(_object(table, key)):
+        for finding in rule(object_at(table, key)):
             yield finding.at((key, *finding.location))
     yield from primary_key_findings(table)
 
 
 def platform_findings(table: JsonObject, source_platform: SourcePlatform) -> Iterator[Finding]:
     """What a merged table asks that its source platform doesn't have."""
-    if _object(table, "extraction").get("strategy") == "unload" and source_platform != "redshift":
+    if object_at(table, "extraction").get("strategy") == "unload" and source_platform != "redshift":
         yield _rule(
             ("extraction", "strategy"),
             f'is "unload", which {source_platform} does not have',
@@ -83,7 +84,7 @@ def synchronization_findings(synchronization: JsonObject) -> Iterator[Finding]:
 
 def primary_key_findings(table: JsonObject) -> Iterator[Finding]:
     """Modified rows are found in the target by their primary key."""
-    if _object(table, "synchronization").get("trackModifications") is True and not table.get("primaryKeyColumns"):
+    if object_at(table, "synchronization").get("trackModifications") is True and not table.get("primaryKeyColumns"):
         yield _rule(
             ("primaryKeyColumns",),
             "is required by trackModifications",
@@ -147,30 +148,24 @@ def predicate_findings(table: JsonObject, source_platform: SourcePlatform) -> It
 def repeated_columns(table: JsonObject, source_platform: SourcePlatform) -> Iterator[Finding]:
     """No column is listed, mapped or produced twice, in the way the database compares names."""
 
-    def in_source(written: str) -> str | None:
-        name = _parsed(written)
-        if name is None:
-            return None
-        syntax = SYNTAX[source_platform]
-        return name.folded(syntax.fold) if syntax.quotes_keep_case else syntax.fold(name.text)
-
+    compared_in_source = partial(in_source, source_platform=source_platform)
     for key in ("columnNamesToPartitionBy", "primaryKeyColumns"):
-        yield from _repeated(key, list(enumerate(_list(table, key))), (), in_source)
-    mappings = list(_objects(table, "columnNameMappings"))
-    for field, compared in (("sourceName", in_source), ("targetName", _in_target)):
+        yield from repeated(key, list(enumerate(list_at(table, key))), (), compared_in_source)
+    mappings = list(objects_at(table, "columnNameMappings"))
+    for field, compared in (("sourceName", compared_in_source), ("targetName", in_target)):
         names = [(index, mapping.get(field)) for index, mapping in mappings]
-        yield from _repeated("columnNameMappings", names, (field,), compared)
-    types = [(index, mapping.get("sourceType")) for index, mapping in _objects(table, "columnTypeMappings")]
-    yield from _repeated("columnTypeMappings", types, ("sourceType",), _comparable_type)
+        yield from repeated("columnNameMappings", names, (field,), compared)
+    types = [(index, mapping.get("sourceType")) for index, mapping in objects_at(table, "columnTypeMappings")]
+    yield from repeated("columnTypeMappings", types, ("sourceType",), comparable_type)
 
 
 def repeated_targets(tables: Sequence[tuple[int, JsonObject]]) -> Iterator[Finding]:
     """No two tables of a workflow are written to the same target; locations start at the outermost object."""
     seen: dict[tuple[str, ...], int] = {}
     for index, table in tables:
-        target = _object(table, "target")
+        target = object_at(table, "target")
         parts = [target.get(key) for key in ("databaseName", "schemaName", "tableName")]
-        names = [_in_target(part) for part in parts if isinstance(part, str)]
+        names = [in_target(part) for part in parts if isinstance(part, str)]
         key = tuple(name for name in names if name is not None)
         if len(key) < len(parts):
             continue
@@ -183,12 +178,13 @@ def repeated_targets(tables: Sequence[tuple[int, JsonObject]]) -> Iterator[Findi
             )
 
 
-def _repeated(
+def repeated(
     key: str,
     values: Sequence[tuple[int, object]],
     field: Location,
     comparable: Callable[[str], str | None],
 ) -> Iterator[Finding]:
+    """Texts of a list that `comparable` finds equal to an earlier one; where it gives None, the models complain."""
     seen: dict[str, int] = {}
     for index, value in values:
         compared = comparable(value) if isinstance(value, str) else None
@@ -203,12 +199,23 @@ def _repeated(
             )
 
 
-def _in_target(written: str) -> str | None:
+def in_source(written: str, source_platform: SourcePlatform) -> str | None:
+    """A name as its source compares it with others; None when it isn't one."""
     name = _parsed(written)
-    return None if name is None else name.folded(str.upper)
+    if name is None:
+        return None
+    syntax = SYNTAX[source_platform]
+    return name.folded(syntax.fold) if syntax.quotes_keep_case else syntax.fold(name.text)
 
 
-def _comparable_type(written: str) -> str:
+def in_target(written: str) -> str | None:
+    """A name as the target compares it with others; None when it isn't one."""
+    name = _parsed(written)
+    return None if name is None else name.folded(TARGET_SYNTAX.fold)
+
+
+def comparable_type(written: str) -> str:
+    """A type's text as it is compared with others."""
     return "".join(written.casefold().split())
 
 
@@ -223,17 +230,20 @@ def _rule(location: Location, message: str, cure: str) -> Finding:
     return Finding(location, message, cure, kind="rule")
 
 
-def _object(parent: JsonObject, key: str) -> JsonObject:
+def object_at(parent: JsonObject, key: str) -> JsonObject:
+    """The object under a key; an empty one when there is none."""
     value = parent.get(key)
     return value if isinstance(value, Mapping) else {}
 
 
-def _list(parent: JsonObject, key: str) -> Sequence[object]:
+def list_at(parent: JsonObject, key: str) -> Sequence[object]:
+    """The list under a key; an empty one when there is none."""
     value = parent.get(key)
     return value if isinstance(value, (list, tuple)) else ()
 
 
-def _objects(parent: JsonObject, key: str) -> Iterator[tuple[int, JsonObject]]:
-    for index, entry in enumerate(_list(parent, key)):
+def objects_at(parent: JsonObject, key: str) -> Iterator[tuple[int, JsonObject]]:
+    """The objects of the list under a key, each with its index."""
+    for index, entry in enumerate(list_at(parent, key)):
         if isinstance(entry, Mapping):
             yield index, entry

@@ -1,7 +1,7 @@
-"""The workflow format as a JSON Schema, for editors to complete and check a file while it is written.
+"""The workflow formats as JSON Schemas, for editors to complete and check a file while it is written.
 
-It is looser than the loader: a table may leave to the defaults what the loader then requires, and no rule
-that relates several keys is in it.
+They are looser than the loaders: a table may leave to the defaults what the loader then requires, and no rule
+that relates several keys is in them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from migration_assets.workflow.model import (
     TableConfiguration,
     WorkflowConfiguration,
 )
+from migration_assets.workflow.validation_model import ValidationWorkflowConfiguration
 
 PUBLISHED_SCHEMA = Path(__file__).with_name("workflow.schema.json")
+PUBLISHED_VALIDATION_SCHEMA = Path(__file__).with_name("validation_workflow.schema.json")
 
 # A JSON Schema is JSON of any shape.
 Schema = dict[str, Any]
@@ -35,7 +37,7 @@ _MERGED = (
 
 
 def json_schema() -> Schema:
-    """The schema, in draft 2020-12."""
+    """The schema of a migration workflow, in draft 2020-12."""
     table = TableConfiguration.model_json_schema()
     definitions: dict[str, Schema] = table.pop("$defs")
     definitions["TableConfiguration"] = table
@@ -51,26 +53,46 @@ def json_schema() -> Schema:
         if name in _MERGED:
             definition.pop("required", None)
     definitions["PartitionSize"] = _partition_size(definitions["PartitionSize"])
+    return _finished("Workflow", workflow, definitions)
+
+
+def validation_json_schema() -> Schema:
+    """The schema of a validation workflow, in draft 2020-12."""
+    workflow = ValidationWorkflowConfiguration.model_json_schema()
+    definitions: dict[str, Schema] = workflow.pop("$defs")
+    _of_strings(workflow["properties"]["name"])["pattern"] = WORKFLOW_NAME_PATTERN
+    for definition in (*definitions.values(), workflow):
+        _allow_null(definition)
+    return _finished("Validation workflow", workflow, definitions)
+
+
+def render() -> str:
+    """The text of the published schema of a migration workflow."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+def render_validation() -> str:
+    """The text of the published schema of a validation workflow."""
+    return json.dumps(validation_json_schema(), indent=2) + "\n"
+
+
+def publish() -> None:
+    """Write the published schemas again, after a change of the models."""
+    PUBLISHED_SCHEMA.write_text(render(), encoding="utf-8")
+    PUBLISHED_VALIDATION_SCHEMA.write_text(render_validation(), encoding="utf-8")
+
+
+def _finished(title: str, workflow: Schema, definitions: dict[str, Schema]) -> Schema:
     workflow["properties"] = {
         "$schema": {
             "type": "string",
             "description": "The schema an editor checks this file with; not read otherwise.",
         },
-        **properties,
+        **workflow["properties"],
     }
     workflow["$defs"] = dict(sorted(definitions.items()))
     tidy = _without_titles(workflow)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Workflow", **tidy}
-
-
-def render() -> str:
-    """The text of the published schema."""
-    return json.dumps(json_schema(), indent=2) + "\n"
-
-
-def publish() -> None:
-    """Write the published schema again, after a change of the models."""
-    PUBLISHED_SCHEMA.write_text(render(), encoding="utf-8")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **tidy}
 
 
 def _refer(schema: Schema, definition: str) -> None:

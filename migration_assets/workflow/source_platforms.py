@@ -1,4 +1,4 @@
-"""The source platforms of the format, and the little that reading a workflow must know of each."""
+"""The platforms of the formats, and the little that reading a workflow must know of each."""
 
 from __future__ import annotations
 
@@ -35,3 +35,20 @@ SYNTAX: dict[SourcePlatform, Syntax] = {
     "redshift": Syntax("redshift", has_boolean=True, fold=str.lower, quotes_keep_case=False),
     "teradata": Syntax("teradata", has_boolean=False, fold=str.casefold, quotes_keep_case=False),
 }
+
+# The dialect that the formats are written for, whatever warehouse a deployment has.
+TARGET_SYNTAX = Syntax("snowflake", has_boolean=True, fold=str.upper, quotes_keep_case=True)
+
+# Validation workflows come from tools that spell the platforms in several ways.
+SPELLINGS: dict[str, SourcePlatform] = {
+    **{platform: platform for platform in SOURCE_PLATFORMS},
+    "sql server": "sqlserver",
+    "sql_server": "sqlserver",
+    "mssql": "sqlserver",
+    "postgres": "postgresql",
+}
+
+
+def spelled_platform(written: object) -> SourcePlatform | None:
+    """The platform that is meant by one of its spellings, in any case; None when none is."""
+    return SPELLINGS.get(written.lower()) if isinstance(written, str) else None

@@ -1,4 +1,4 @@
-"""Parts of the format that this version can't carry out yet, refused by name instead of ignored.
+"""Parts of the formats that this version can't carry out yet, refused by name instead of ignored.
 
 When a feature is built, its line goes from here and nothing else changes.
 """
@@ -36,14 +36,19 @@ def unsupported(workflow: Workflow) -> list[Problem]:
 
 def unsupported_findings(content: Mapping[str, object], source_platform: SourcePlatform | None) -> Iterator[Finding]:
     """The same of a JSON object that may have other problems; a value from the defaults repeats per table."""
-    if source_platform is not None and source_platform not in BUILT_SOURCE_PLATFORMS:
-        yield _not_built(("sourcePlatform",), source_platform, sorted(BUILT_SOURCE_PLATFORMS)[0])
+    yield from unsupported_platform(("sourcePlatform",), source_platform)
     for merged in merged_tables(content):
         for (outer, inner), replacements in _NOT_BUILT.items():
             value = merged.values.get(outer)
             choice = value.get(inner) if isinstance(value, dict) else None
             if isinstance(choice, str) and choice in replacements:
                 yield _not_built(merged.written_at((outer, inner)), choice, replacements[choice])
+
+
+def unsupported_platform(location: Location, source_platform: SourcePlatform | None) -> Iterator[Finding]:
+    """A source platform that isn't built, named under the key of its format."""
+    if source_platform is not None and source_platform not in BUILT_SOURCE_PLATFORMS:
+        yield _not_built(location, source_platform, sorted(BUILT_SOURCE_PLATFORMS)[0])
 
 
 def _not_built(location: Location, value: str, instead: str) -> Finding:

@@ -23,7 +23,7 @@ def validated(model: type[M], value: object) -> tuple[M | None, list[Finding]]:
     try:
         return model.model_validate(value, by_alias=True, by_name=False), []
     except ValidationError as error:
-        return None, [_finding(model, details) for details in error.errors(include_url=False)]
+        return None, [_finding(model, details) for details in error.errors(include_url=False) if not _echoes(details)]
 
 
 def did_you_mean(word: object, known: list[str]) -> str | None:
@@ -31,6 +31,11 @@ def did_you_mean(word: object, known: list[str]) -> str | None:
     by_lower = {candidate.lower(): candidate for candidate in known}
     matches = get_close_matches(str(word).lower()[:100], by_lower, n=1)
     return by_lower[matches[0]] if matches else None
+
+
+def _echoes(details: ErrorDetails) -> bool:
+    # A list whose entries are all wrong counts as too short as well.
+    return details["type"] == "too_short" and bool(details["input"])
 
 
 def _finding(model: type[BaseModel], details: ErrorDetails) -> Finding:

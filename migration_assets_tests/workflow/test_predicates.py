@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from migration_assets.workflow import SOURCE_PLATFORMS, SourcePlatform
-from migration_assets.workflow.predicates import PredicateError, check_predicate
+from migration_assets.workflow.predicates import PredicateError, check_condition, check_predicate
+from migration_assets.workflow.source_platforms import TARGET_SYNTAX
 from migration_assets_tests.workflow.documents import parse, table, workflow
 
 EVERYWHERE = [
@@ -164,3 +165,23 @@ def test_a_long_list_and_many_alternatives_are_no_problem() -> None:
 def test_the_users_own_text_is_kept() -> None:
     text = "  a=1\n AND  lower( b )='x' "
     assert parse(workflow(table(whereClauseCriteria=text))).tables[0].where_clause_criteria == text
+
+
+@pytest.mark.parametrize("text", ["active", "doc:a.b = 1", "a ILIKE 'x%'", "a = '// no comment'", "a = $$it's$$"])
+def test_conditions_in_the_sql_of_the_target_are_accepted(text: str) -> None:
+    check_condition(text, TARGET_SYNTAX)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = 1 // rest", "comment"),
+        ("doc:a", "not a condition"),
+        ("$x = 1", "parameter"),
+        ("a = 1 QUALIFY b", "QUALIFY"),
+        ("hash_agg(a) = 1", "aggregate"),
+    ],
+)
+def test_other_texts_in_the_sql_of_the_target_are_refused(text: str, words: str) -> None:
+    with pytest.raises(PredicateError, match=words):
+        check_condition(text, TARGET_SYNTAX)
