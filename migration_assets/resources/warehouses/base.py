@@ -69,12 +69,13 @@ class PublishMark:
 
 @dataclass(frozen=True)
 class TargetTable:
-    """A table or view as it is in the target."""
+    """A table or view as it is in the target; `primary_key` holds its columns, declared or not enforced."""
 
     columns: tuple[TargetColumn, ...]
     rows: int
     mark: PublishMark | None = None
     is_view: bool = False
+    primary_key: tuple[str, ...] = ()
 
 
 class Warehouse(ABC):
