@@ -9,7 +9,7 @@ from rich.table import Table
 
 from migration_assets.planning import TablePlan
 
-VERDICT_STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
+VERDICT_STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "waived": "magenta"}
 
 SHOWN_PARTITIONS = 8
 
@@ -18,7 +18,7 @@ PLAIN_WIDTH = 160
 """Columns of a report that goes into a file or a pipe."""
 
 
-def _console() -> Console:
+def open_console() -> Console:
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
@@ -30,7 +30,7 @@ def plan_as_json(plan: TablePlan) -> dict[str, object]:
 
 def print_plan(plans: Sequence[TablePlan], reading: str) -> None:
     """Every table: where from, where to, columns, partitions, notes; and how rows are read."""
-    console = _console()
+    console = open_console()
     console.print(f"Rows are read with {reading}.", markup=False)
     for plan in plans:
         console.print(f"\n[bold]{plan.table}[/]: {plan.source} ({plan.source_kind}) → {plan.target}")
@@ -64,7 +64,7 @@ def print_plan(plans: Sequence[TablePlan], reading: str) -> None:
 
 def print_status(status: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
     """A line per table."""
-    console = _console()
+    console = open_console()
     if not status["workflows"]:
         console.print("no workflow has run yet")
     for workflow in status["workflows"]:
@@ -107,7 +107,7 @@ def print_status(status: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
 
 def print_errors(errors: Sequence[Mapping[str, object]]) -> None:
     """A paragraph per error."""
-    console = _console()
+    console = open_console()
     if not errors:
         console.print("no errors")
     for error in errors:

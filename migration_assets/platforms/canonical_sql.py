@@ -38,7 +38,7 @@ _COLUMNS = """\
 SELECT {count} AS row_count, {sums}
 FROM (SELECT {hashed} FROM {relation}{where}) AS hashed"""
 _ROWS = "SELECT {outputs} FROM {relation}{where}"
-_BOUNDS = "SELECT MIN({key}) AS low, MAX({key}) AS high, {count} AS row_count FROM {relation}{where}"
+_BOUNDS = "SELECT MIN({key}) AS low, MAX({key}) AS high FROM {relation}"
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,12 @@ class HashBuckets:
 
 Buckets = RangeBuckets | HashBuckets
 
+Bucket = int | str | None
+"""An offset from the origin of ranges, or hexadecimal digits; None holds the rows without a key."""
+
+MOST_RANGES = 200
+"""Ranges that a condition names one by one."""
+
 
 class CanonicalSQL(ABC):
     """One platform's SQL for canonical texts, row hashes and their sums."""
@@ -93,25 +99,16 @@ class CanonicalSQL(ABC):
     # -- queries ------------------------------------------------------------------------------------
 
     def bucket_query(
-        self,
-        relation: str,
-        columns: Sequence[CanonicalColumn],
-        buckets: Buckets,
-        where: str | None,
-        within: HashBuckets | None = None,
+        self, relation: str, columns: Sequence[CanonicalColumn], buckets: Buckets, where: str | None
     ) -> str:
-        """SQL for `bucket`, `row_count`, `high`, `low`: the fingerprint of every bucket.
-
-        Args:
-            within: divides every bucket further; the bucket is then `<bucket>/<digits>`.
-        """
+        """SQL for `bucket`, `row_count`, `high`, `low`: the fingerprint of every bucket."""
         return _BUCKETS.format_map(
             {
                 "bucket": "bucket",
                 "count": self.count,
                 "high": self.sum_of(self.high("h")),
                 "low": self.sum_of(self.low("h")),
-                "hashed": f"{self.bucket(columns, buckets, within)} AS bucket, "
+                "hashed": f"{self.bucket(columns, buckets)} AS bucket, "
                 f"{self.hash(self.row_text(columns))} AS h{self.fence_column}",
                 "relation": relation,
                 "where": _where(where),
@@ -143,67 +140,43 @@ class CanonicalSQL(ABC):
             }
         )
 
-    def rows_query(self, relation: str, columns: Sequence[CanonicalColumn], where: str | None) -> str:
-        """SQL for `c0`, `c1`, …: the canonical texts of the rows, NULL for NULL."""
-        outputs = ", ".join(f"{self.text(column)} AS c{n}" for n, column in enumerate(columns))
+    def rows_query(self, relation: str, columns: Sequence[CanonicalColumn], where: str | None, bucket: str) -> str:
+        """SQL for `bucket`, `c0`, `c1`, …: the canonical texts of the rows, NULL for NULL."""
+        outputs = ", ".join(
+            [f"{bucket} AS bucket", *(f"{self.text(column)} AS c{n}" for n, column in enumerate(columns))]
+        )
         return _ROWS.format_map({"outputs": outputs, "relation": relation, "where": _where(where)})
 
-    def bounds_query(self, relation: str, key: CanonicalColumn, where: str | None) -> str:
-        """SQL for `low`, `high`, `row_count` of a key column."""
-        return _BOUNDS.format_map(
-            {"count": self.count, "key": key.expression, "relation": relation, "where": _where(where)}
-        )
+    def bounds_query(self, relation: str, key: CanonicalColumn) -> str:
+        """SQL for `low` and `high`, the smallest and the largest value of a key column."""
+        return _BOUNDS.format_map({"key": key.expression, "relation": relation})
 
-    def bucket(self, columns: Sequence[CanonicalColumn], buckets: Buckets, within: HashBuckets | None = None) -> str:
-        """SQL of a row's bucket: the first number of its range, or digits of a hash; NULL for a NULL key."""
-        found = self._bucket(columns, buckets)
-        if within is None:
-            return found
-        inner = self.hex_digits(self._key_text(columns, within), _skipped(buckets), within.digits)
-        return self.concatenated([self.as_text(found), "'/'", inner])
-
-    def in_buckets(
-        self,
-        columns: Sequence[CanonicalColumn],
-        buckets: Buckets,
-        wanted: Collection[int | str | None],
-        within: HashBuckets | None = None,
-        leaves: Collection[str] = (),
-    ) -> str:
-        """A condition for the rows of some buckets, and with `within` of some of their `leaves` only."""
-        conditions = [self._in_buckets(columns, buckets, wanted)]
-        if within is not None:
-            conditions.append(self._in(self.bucket(columns, buckets, within), sorted(leaves)))
-        return " AND ".join(f"({condition})" for condition in conditions)
-
-    def _in_buckets(
-        self, columns: Sequence[CanonicalColumn], buckets: Buckets, wanted: Collection[int | str | None]
-    ) -> str:
-        present = [bucket for bucket in wanted if bucket is not None]
-        conditions = []
-        if isinstance(buckets, RangeBuckets):
-            key = buckets.column.expression
-            conditions = [
-                f"({key} >= {low} AND {key} < {high})"
-                for low, high in _ranges([int(bucket) for bucket in present], buckets)
-            ]
-            if None in wanted:
-                conditions.append(f"{key} IS NULL")
-        elif present:
-            conditions = [self._in(self._bucket(columns, buckets), sorted(str(bucket) for bucket in present))]
-        return " OR ".join(conditions) or self.never
-
-    def _bucket(self, columns: Sequence[CanonicalColumn], buckets: Buckets) -> str:
+    def bucket(self, columns: Sequence[CanonicalColumn], buckets: Buckets) -> str:
+        """SQL of a row's bucket: the offset of its range, or digits of a hash; NULL for a NULL key."""
         if isinstance(buckets, HashBuckets):
-            return self.hex_digits(self._key_text(columns, buckets), 0, buckets.digits)
+            return self.hex_digits(self.row_text(buckets.columns or columns), buckets.digits)
         offset = f"({self.as_bigint(buckets.column.expression)} - {_number(buckets.origin)})"
         return f"({offset} - {self.modulo(offset, buckets.width)})"
 
-    def _key_text(self, columns: Sequence[CanonicalColumn], buckets: HashBuckets) -> str:
-        return self.row_text(buckets.columns or columns)
+    def in_buckets(self, columns: Sequence[CanonicalColumn], buckets: Buckets, wanted: Collection[Bucket]) -> str:
+        """A condition for the rows of some buckets: by ranges of the key, which an index finds, while they are few."""
+        present = [bucket for bucket in wanted if bucket is not None]
+        found = self.bucket(columns, buckets)
+        conditions = [f"{found} IS NULL"] if None in wanted else []
+        if isinstance(buckets, HashBuckets):
+            conditions += [self._in(found, [self.literal(str(bucket)) for bucket in sorted(present, key=str)])]
+        elif present:
+            key, offsets = buckets.column.expression, sorted(int(bucket) for bucket in present)
+            ranges = _ranges(offsets, buckets)
+            if len(ranges) <= MOST_RANGES:
+                conditions += [f"({key} >= {_number(low)} AND {key} < {_number(high)})" for low, high in ranges]
+            else:
+                between = f"{key} >= {_number(ranges[0][0])} AND {key} < {_number(ranges[-1][1])}"
+                conditions += [f"({between} AND {self._in(found, [_number(offset) for offset in offsets])})"]
+        return " OR ".join(conditions) or self.never
 
     def _in(self, value: str, wanted: Sequence[str]) -> str:
-        return f"{value} IN ({', '.join(self.literal(text) for text in wanted)})" if wanted else self.never
+        return f"{value} IN ({', '.join(wanted)})" if wanted else self.never
 
     # -- texts --------------------------------------------------------------------------------------
 
@@ -376,9 +349,9 @@ class CanonicalSQL(ABC):
     def hex_of_text(self, text: str) -> str:
         """The MD5 of a text's UTF-8 bytes in lower-case hexadecimal."""
 
-    def hex_digits(self, text: str, skipped: int, digits: int) -> str:
-        """Some of the digits of `hex_of_text`."""
-        return f"SUBSTRING({self.hex_of_text(text)}, {skipped + 1}, {digits})"
+    def hex_digits(self, text: str, digits: int) -> str:
+        """The first digits of `hex_of_text`."""
+        return f"SUBSTRING({self.hex_of_text(text)}, 1, {digits})"
 
     @abstractmethod
     def text_bytes(self, text: str) -> str:
@@ -422,24 +395,20 @@ def _longest(column_type: ColumnType) -> float:
     return column_type.length * (2 if column_type.kind is Kind.BINARY else _BYTES_PER_CHARACTER)
 
 
-def _ranges(starts: Sequence[int], buckets: RangeBuckets) -> list[tuple[str, str]]:
-    """Half-open ranges of the key for bucket numbers; neighbours are one range.
+def _ranges(offsets: Sequence[int], buckets: RangeBuckets) -> list[tuple[int, int]]:
+    """Half-open ranges of the key for buckets in order; neighbours are one range.
 
     The remainder takes the sign of the dividend, so bucket 0 reaches to both sides of the origin.
     """
-    ranges: list[list[int]] = []
-    for start in sorted(starts):
-        low = buckets.origin + start - (buckets.width - 1 if start <= 0 else 0)
-        high = buckets.origin + start + (buckets.width if start >= 0 else 1)
+    ranges: list[tuple[int, int]] = []
+    for offset in offsets:
+        low = buckets.origin + offset - (buckets.width - 1 if offset <= 0 else 0)
+        high = buckets.origin + offset + (buckets.width if offset >= 0 else 1)
         if ranges and ranges[-1][1] >= low:
-            ranges[-1][1] = high
+            ranges[-1] = (ranges[-1][0], high)
         else:
-            ranges.append([low, high])
-    return [(_number(low), _number(high)) for low, high in ranges]
-
-
-def _skipped(buckets: Buckets) -> int:
-    return buckets.digits if isinstance(buckets, HashBuckets) else 0
+            ranges.append((low, high))
+    return ranges
 
 
 def _number(value: int) -> str:

@@ -45,12 +45,17 @@ class SnowflakeSessions:
         self._of_thread = threading.local()
         self._opened = ExitStack()
         self._opening = threading.Lock()
+        self._sessions: list[SnowflakeConnection] = []
 
     def run(self, statement: str, **tag: str) -> list[ResultRow]:
+        """The rows of `ask`."""
+        return self.ask(statement, **tag)[0]
+
+    def ask(self, statement: str, **tag: str) -> tuple[list[ResultRow], str | None]:
         """Runs one statement; `tag` goes into the QUERY_TAG, by which its cost can be found.
 
         Returns:
-            The rows, keyed by the names that Snowflake gives the columns.
+            The rows, keyed by the names that Snowflake gives the columns, and the id of the query.
 
         Raises:
             SnowflakeSessionError: Snowflake refused or failed.
@@ -60,14 +65,27 @@ class SnowflakeSessions:
             with self._session().cursor() as cursor:
                 cursor.execute(statement, _statement_params={"QUERY_TAG": query_tag})
                 names = [column.name for column in cursor.description or ()]
-                return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+                rows: list[ResultRow] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+                return rows, cursor.sfqid
         except Error as error:
             raise SnowflakeSessionError(error) from error
+
+    def cancel(self) -> None:
+        """Breaks off the statements that other threads run: each of their sessions is told to."""
+        with self._opening:
+            others = [session for session in self._sessions if not session.is_closed()]
+        for session in others:
+            try:
+                with session.cursor() as cursor:
+                    cursor.execute(f"SELECT SYSTEM$CANCEL_ALL_QUERIES({session.session_id})")
+            except Error as error:
+                raise SnowflakeSessionError(error) from error
 
     def close(self) -> None:
         """Ends all sessions."""
         with self._opening:
             self._opened.close()
+            self._sessions.clear()
             self._of_thread = threading.local()
 
     def _session(self) -> SnowflakeConnection:
@@ -76,6 +94,7 @@ class SnowflakeSessions:
             resource = _with_defaults(self._resource, self._timeout)
             with self._opening:
                 session = self._opened.enter_context(resource.get_connection())
+                self._sessions.append(session)
             self._of_thread.session = session
         return session
 

@@ -159,8 +159,10 @@ class CauseGroup(_Frozen):
     waiver: str | None = None
 
     def __str__(self) -> str:
-        how_many = f"all {self.of:,}" if self.cells == self.of else f"{self.cells:,} of {self.of:,}"
         detail = f" ({self.detail})" if self.detail else ""
+        if self.of == 1:
+            return f"the difference in column {self.column} is {self.cause.value}{detail}"
+        how_many = f"all {self.of:,}" if self.cells == self.of else f"{self.cells:,} of {self.of:,}"
         return f"{how_many} differences in column {self.column} are {self.cause.value}{detail}"
 
 
@@ -284,5 +286,5 @@ class WorkflowResult(_Frozen):
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of the tables."""
-        return Verdict.worst(table.verdict for table in self.tables)
+        """The worst of the tables; inconclusive when there are none."""
+        return Verdict.worst(table.verdict for table in self.tables) if self.tables else Verdict.INCONCLUSIVE

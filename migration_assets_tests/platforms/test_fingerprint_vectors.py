@@ -224,16 +224,15 @@ def queries(platform: CanonicalSQL) -> dict[str, str]:
         "fingerprints of ranges": platform.bucket_query("t", COLUMNS[:3], ranges, None),
         "fingerprints of hashes": platform.bucket_query("t", COLUMNS[:3], hashes, "id > 0"),
         "fingerprints of rows without a key": platform.bucket_query("t", COLUMNS[:3], HashBuckets((), 3), None),
-        "fingerprints of leaves": platform.bucket_query(
-            "t",
-            COLUMNS[:3],
-            ranges,
-            platform.in_buckets(COLUMNS[:3], ranges, [0, 1000, 5000, None]),
-            HashBuckets((key,), 2),
+        "fingerprints of some ranges": platform.bucket_query(
+            "t", COLUMNS[:3], ranges, platform.in_buckets(COLUMNS[:3], ranges, [0, 1000, 5000, None])
+        ),
+        "fingerprints of some hashes": platform.bucket_query(
+            "t", COLUMNS[:3], HashBuckets((key,), 4), platform.in_buckets(COLUMNS[:3], hashes, ["0a3", "fff"])
         ),
         "fingerprints of columns": platform.column_query("t", COLUMNS[2:4], [key], None),
-        "rows": platform.rows_query("t", COLUMNS[:2], None),
-        "bounds": platform.bounds_query("t", key, None),
+        "rows": platform.rows_query("t", COLUMNS[:2], None, platform.bucket(COLUMNS[:2], ranges)),
+        "bounds": platform.bounds_query("t", key),
     }
 
 

@@ -78,6 +78,27 @@ class TargetTable:
     primary_key: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Answer:
+    """The rows of a query, and the name under which the target's own history knows it, where it has one."""
+
+    rows: list[Row]
+    query_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Pin:
+    """How a table is read at one moment by several queries.
+
+    Attributes:
+        relation: the table as the queries name it.
+        moment: what holds it in place, in words; None when nothing does.
+    """
+
+    relation: exp.Table
+    moment: str | None
+
+
 class Warehouse(ABC):
     """A target. Every operation may be repeated after a crash, with the same end."""
 
@@ -147,8 +168,20 @@ class Warehouse(ABC):
         """Tables whose name begins with `prefix`."""
 
     @abstractmethod
-    def query(self, statement: exp.Expression, database: str) -> list[Row]:
+    def ask(self, statement: exp.Expression, database: str) -> Answer:
         """Runs a SELECT, written as an expression and rendered in the target's dialect."""
+
+    def query(self, statement: exp.Expression, database: str) -> list[Row]:
+        """The rows of `ask`."""
+        return self.ask(statement, database).rows
+
+    @abstractmethod
+    def pin(self, table: TableName) -> Pin:
+        """Has the following queries read a table as it is now."""
+
+    @abstractmethod
+    def cancel_queries(self) -> None:
+        """Breaks off what other threads are asking; it raises WarehouseError there."""
 
 
 def require_fit(

@@ -25,13 +25,15 @@ from dagster import ConfigurableResource
 from sqlglot import exp
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from migration_assets.platforms.base import Row, TableName, TargetColumn, TargetPlatform
+from migration_assets.platforms.base import TableName, TargetColumn, TargetPlatform
 from migration_assets.platforms.duckdb import DuckDB
 from migration_assets.resources.stages.base import Stage, StagedFile
 from migration_assets.resources.stages.filesystem import FileSystemStage
 from migration_assets.resources.warehouses.base import (
+    Answer,
     FileLoad,
     LoadColumn,
+    Pin,
     PublishMark,
     TargetTable,
     Warehouse,
@@ -81,6 +83,9 @@ _DEFINITION = re.compile(r'CREATE TABLE (?:"(?:[^"]|"")*"|[^"(])+(\(.*)', re.DOT
 # Threads of one process share an open file and could change it together, but two transactions that touch the
 # same catalogue entry conflict: they take turns instead. Reading needs no turn.
 _turns: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
+
+_asking: list[duckdb.DuckDBPyConnection] = []
+_asking_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -251,11 +256,20 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
             found = connection.execute(_FIND_TABLES, [schema, prefix]).fetchall()
         return [TableName(database, in_schema, table) for in_schema, table in found]
 
-    def query(self, statement: exp.Expression, database: str) -> list[Row]:
-        with self._reading(database, f"can't query {database}") as connection:
+    def ask(self, statement: exp.Expression, database: str) -> Answer:
+        with self._reading(database, f"can't query {database}") as connection, _cancellable(connection):
             result = connection.sql(_of_database(statement, database).sql(DuckDB.dialect))
             rows = result.to_arrow_table().to_pylist()
-        return [{name: plain_value(value) for name, value in row.items()} for row in rows]
+        return Answer([{name: plain_value(value) for name, value in row.items()} for row in rows])
+
+    def pin(self, table: TableName) -> Pin:
+        # No other process can change the file as long as it is open here (`hold`).
+        return Pin(_name(table), "the database file, kept open")
+
+    def cancel_queries(self) -> None:
+        with _asking_lock:
+            for connection in _asking:
+                connection.interrupt()
 
     def _reading(self, database: str, failure: str) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         file = self._file(database)
@@ -322,6 +336,17 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
             return directory / name
         alike = (file for file in directory.glob("*.duckdb") if file.name.lower() == name.lower())
         return min(alike, default=directory / name)
+
+
+@contextmanager
+def _cancellable(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    with _asking_lock:
+        _asking.append(connection)
+    try:
+        yield
+    finally:
+        with _asking_lock:
+            _asking.remove(connection)
 
 
 def _create(file: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from migration_assets.platforms.base import Row, TableName, TargetColumn, TargetPlatform
+from migration_assets.platforms.base import TableName, TargetColumn, TargetPlatform
 from migration_assets.platforms.snowflake import Snowflake
 from migration_assets.platforms.types import Kind
 from migration_assets.resources.snowflake_sessions import (
@@ -25,8 +25,10 @@ from migration_assets.resources.stages.base import Stage, StagedFile
 from migration_assets.resources.stages.filesystem import FileSystemStage
 from migration_assets.resources.stages.snowflake import SnowflakeInternalStage, stage_name
 from migration_assets.resources.warehouses.base import (
+    Answer,
     FileLoad,
     LoadColumn,
+    Pin,
     PublishMark,
     TargetTable,
     Warehouse,
@@ -48,6 +50,7 @@ _PARQUET = "TYPE=PARQUET USE_LOGICAL_TYPE=TRUE USE_VECTORIZED_SCANNER=TRUE BINAR
 _DOES_NOT_EXIST = (2003, 2043)
 """Snowflake's error numbers for an object that isn't there, or that the role may not see."""
 
+_NOW = "SELECT TO_VARCHAR(CURRENT_TIMESTAMP(), 'YYYY-MM-DD HH24:MI:SS.FF9') AS NOW"
 _LOADED = "LOADED"
 _LOAD_SKIPPED = "LOAD_SKIPPED"
 
@@ -172,14 +175,29 @@ class SnowflakeWarehouse(SnowflakeClient, Warehouse):
             rows = self._run(statement.sql(Snowflake.dialect), "list_tables", place)
         return [TableName(database, schema, name) for name in sorted(row["TABLE_NAME"] for row in rows)]
 
-    def query(self, statement: exp.Expression, database: str) -> list[Row]:
+    def ask(self, statement: exp.Expression, database: str) -> Answer:
         if not isinstance(statement, exp.Query):
             raise WarehouseError("only a SELECT can be queried")
         # With every name quoted the result's columns are called what the statement calls them.
         text = statement.sql(Snowflake.dialect, identify=True)
         with _explained(f"can't query {database}"):
-            rows = self.sessions.run(text, operation="query", database=database)
-        return [{name: plain_value(value) for name, value in row.items()} for row in rows]
+            rows, query_id = self.sessions.ask(text, operation="query", database=database)
+        return Answer([{name: plain_value(value) for name, value in row.items()} for row in rows], query_id)
+
+    def pin(self, table: TableName) -> Pin:
+        relation = table.to_expression()
+        with _explained(f"can't pin {table}"):
+            found = self._find(table, "pin")
+            if found is None or found.is_view:
+                return Pin(relation, None)  # What a view reads may have no history.
+            moment = self._run(_NOW, "pin", table)[0]["NOW"]
+        at = exp.cast(exp.Literal.string(moment), exp.DataType.build("TIMESTAMP_LTZ", dialect=Snowflake.dialect))
+        relation.set("when", exp.HistoricalData(this="AT", kind="TIMESTAMP", expression=at))
+        return Pin(relation, f"time travel to {moment} UTC")
+
+    def cancel_queries(self) -> None:
+        with _explained("can't cancel queries"):
+            self.sessions.cancel()
 
     def _run(self, statement: str, operation: str, table: TableName, **tag: str) -> list[ResultRow]:
         return self.sessions.run(statement, operation=operation, table=str(table), **tag)

@@ -1,0 +1,226 @@
+"""The two sides of a comparison: asked at the same time, within a budget, with every query kept as evidence."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import sqlglot
+from sqlglot import exp
+
+from migration_assets.platforms.base import Row, TableName
+from migration_assets.platforms.canonical import Fingerprint
+from migration_assets.platforms.canonical_sql import Bucket, CanonicalSQL
+from migration_assets.resources.sources.base import Snapshot, SourceError
+from migration_assets.resources.warehouses.base import Answer, Warehouse, WarehouseError
+from migration_assets.validation.results import Evidence
+from migration_assets.workflow import Budget
+
+SideName = Literal["source", "target"]
+
+
+class BudgetExceededError(Exception):
+    """The comparison would cost more than the workflow allows; the text says what, and how to allow more."""
+
+
+class Side(ABC):
+    """One of the two tables.
+
+    Attributes:
+        sql: the platform's SQL for fingerprints.
+        relation: the table as its queries name it.
+        where: the condition on its rows; None for all.
+        moment: what keeps several queries at one state, in words; None when nothing does.
+    """
+
+    name: ClassVar[SideName]
+
+    def __init__(self, sql: CanonicalSQL, relation: str, where: str | None, moment: str | None) -> None:
+        self.sql = sql
+        self.relation = relation
+        self.where = where
+        self.moment = moment
+
+    @abstractmethod
+    def ask(self, statement: str) -> Answer:
+        """Runs a SELECT in the side's dialect; the names of the columns come back in lower case."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Breaks off the statement that another thread is asking."""
+
+    def narrowed(self, condition: str | None) -> str | None:
+        """The side's own condition and another one."""
+        given = [f"({text})" for text in (self.where, condition) if text is not None]
+        return " AND ".join(given) or None
+
+
+class SourceSide(Side):
+    """A table of the source, under a snapshot."""
+
+    name: ClassVar[SideName] = "source"
+
+    def __init__(self, snapshot: Snapshot, sql: CanonicalSQL, table: TableName, where: str | None) -> None:
+        relation = table.to_expression(with_database=False).sql(sql.dialect)
+        super().__init__(sql, relation, where, f"snapshot {snapshot.identity}")
+        self._snapshot = snapshot
+
+    def ask(self, statement: str) -> Answer:
+        return Answer(_lowered(self._snapshot.query(statement)))
+
+    def cancel(self) -> None:
+        self._snapshot.cancel_query()
+
+
+class TargetSide(Side):
+    """A table of the target."""
+
+    name: ClassVar[SideName] = "target"
+
+    def __init__(self, warehouse: Warehouse, table: TableName, where: str | None) -> None:
+        sql = warehouse.platform.canonical_sql
+        pin = warehouse.pin(table)
+        super().__init__(sql, pin.relation.sql(sql.dialect), where, pin.moment)
+        self._warehouse = warehouse
+        self._database = table.database
+
+    def ask(self, statement: str) -> Answer:
+        parsed = sqlglot.parse_one(statement, dialect=self.sql.dialect, into=exp.Select)
+        answer = self._warehouse.ask(parsed, self._database)
+        return Answer(_lowered(answer.rows), answer.query_id)
+
+    def cancel(self) -> None:
+        self._warehouse.cancel_queries()
+
+
+@dataclass
+class Inquiry:
+    """What was asked of both sides so far, and what may still be asked.
+
+    Attributes:
+        spent_bytes: about what came back from both sides.
+        spent_rows: the rows that came back from both sides.
+    """
+
+    source: Side
+    target: Side
+    budget: Budget = field(default_factory=Budget)
+    evidence: list[Evidence] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    spent_bytes: int = 0
+    spent_rows: int = 0
+
+    def both(self, step: str, of_source: str, of_target: str) -> tuple[list[Row], list[Row]]:
+        """The answers to two queries, asked at the same time.
+
+        Raises:
+            BudgetExceededError: the answers didn't come in time, or are more than may come.
+            SourceError, WarehouseError: a side refused.
+        """
+        sides = {self.source: of_source, self.target: of_target}
+        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="validate") as pool:
+            asked = {pool.submit(self._timed, side, statement): side for side, statement in sides.items()}
+            done, pending = wait(asked, timeout=self._seconds_left(), return_when=FIRST_EXCEPTION)
+            failed = any(answer.exception() is not None for answer in done)
+            late = bool(pending) and not failed
+            for answer in pending:
+                asked[answer].cancel()
+        if late:
+            raise BudgetExceededError(
+                f"{step}: not done within the budget of {self.budget.seconds:g} seconds; raise "
+                "validation_configuration.budget.seconds"
+            )
+        answers = {side: answer for answer, side in asked.items()}
+        # The error that came first: the other side was only told to stop.
+        for answer in [*done, *answers.values()]:
+            answer.result()
+        rows = tuple(self._noted(step, side, sides[side], answers[side]) for side in (self.source, self.target))
+        self._require_within_budget(step)
+        return rows[0], rows[1]
+
+    def require_rows(self, step: str, rows: int) -> None:
+        """Refuses to fetch rows that the budget does not allow.
+
+        Raises:
+            BudgetExceededError: that many more are too many.
+        """
+        if self.budget.rows is not None and self.spent_rows + rows > self.budget.rows:
+            raise BudgetExceededError(
+                f"{step}: about {rows:,} rows would have to be fetched, and the budget of {self.budget.rows:,} rows "
+                "is not enough; raise validation_configuration.budget.rows"
+            )
+
+    def _timed(self, side: Side, statement: str) -> tuple[Answer, float]:
+        started = time.monotonic()
+        return side.ask(statement), time.monotonic() - started
+
+    def _noted(self, step: str, side: Side, statement: str, answer: Future[tuple[Answer, float]]) -> list[Row]:
+        (found, seconds) = answer.result()
+        size = sum(len(str(value)) for row in found.rows for value in row.values())
+        self.spent_bytes += size
+        self.spent_rows += len(found.rows)
+        has_sums = bool(found.rows) and {"row_count", "high", "low"} <= found.rows[0].keys()
+        self.evidence.append(
+            Evidence(
+                step=step,
+                side=side.name,
+                sql=statement,
+                query_id=found.query_id,
+                seconds=round(seconds, 3),
+                rows=len(found.rows),
+                bytes=size,
+                fingerprint=str(total(read_buckets(found.rows))) if has_sums else None,
+            )
+        )
+        return found.rows
+
+    def _seconds_left(self) -> float | None:
+        if self.budget.seconds is None:
+            return None
+        return max(0.0, self.budget.seconds - (time.monotonic() - self.started))
+
+    def _require_within_budget(self, step: str) -> None:
+        for unit, limit, spent in (
+            ("bytes", self.budget.bytes, self.spent_bytes),
+            ("rows", self.budget.rows, self.spent_rows),
+        ):
+            if limit is not None and spent > limit:
+                raise BudgetExceededError(
+                    f"{step}: {spent:,} {unit} came back, more than the budget of {limit:,}; raise "
+                    f"validation_configuration.budget.{unit}"
+                )
+
+
+def read_buckets(rows: Sequence[Row]) -> dict[Bucket, Fingerprint]:
+    """The rows of a bucket query."""
+    return {_bucket(row.get("bucket")): _fingerprint(row) for row in rows}
+
+
+def total(buckets: Mapping[Bucket, Fingerprint]) -> Fingerprint:
+    """The fingerprint of all rows."""
+    return sum(buckets.values(), Fingerprint.ZERO)
+
+
+def _fingerprint(row: Row) -> Fingerprint:
+    return Fingerprint(whole(row["row_count"]), whole(row["high"]), whole(row["low"]))
+
+
+def _bucket(value: object) -> Bucket:
+    return value if value is None or isinstance(value, str) else whole(value)
+
+
+def whole(value: object) -> int:
+    """A whole number, whatever type the driver has for it; no sum at all is zero."""
+    return 0 if value is None else int(str(value))
+
+
+def _lowered(rows: Sequence[Row]) -> list[Row]:
+    return [{name.lower(): value for name, value in row.items()} for row in rows]
+
+
+SideError = (SourceError, WarehouseError)
+"""What a side raises."""

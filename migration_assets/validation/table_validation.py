@@ -1,0 +1,371 @@
+"""One table's validation, level by level: schema, metrics, rows. Each goes on only where the last one lets it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from migration_assets.platforms.base import PlatformError, TableName
+from migration_assets.platforms.canonical import SPEC
+from migration_assets.resources.sources.base import Snapshot, Source, SourceError
+from migration_assets.resources.warehouses.base import TargetTable, Warehouse, WarehouseError
+from migration_assets.validation import metrics_level, schema_level
+from migration_assets.validation.alignment import AlignmentError, align
+from migration_assets.validation.causes import classify, display, group, mask
+from migration_assets.validation.cells import RowDifference
+from migration_assets.validation.results import (
+    BucketFinding,
+    CauseGroup,
+    CellFinding,
+    Coverage,
+    Evidence,
+    Level,
+    LevelResult,
+    MetricFinding,
+    RowFinding,
+    RowKind,
+    SchemaFinding,
+    TableResult,
+    Verdict,
+)
+from migration_assets.validation.rows_level import RowComparison, RowsOutcome
+from migration_assets.validation.sides import BudgetExceededError, Inquiry, SourceSide, TargetSide
+from migration_assets.validation.target_filter import target_condition
+from migration_assets.validation.waivers import waive_metrics, waive_rows, waive_schema
+from migration_assets.workflow import Identifier, ValidationTable
+
+LEVELS: tuple[Level, ...] = ("schema", "metrics", "rows")
+
+
+@dataclass
+class _Findings:
+    """What is known of a table so far."""
+
+    coverage: Coverage = field(default_factory=Coverage)
+    levels: list[LevelResult] = field(default_factory=list)
+    schema: list[SchemaFinding] = field(default_factory=list)
+    metrics: list[MetricFinding] = field(default_factory=list)
+    rows: list[RowFinding] = field(default_factory=list)
+    rows_different: int = 0
+    cells: list[CellFinding] = field(default_factory=list)
+    causes: list[CauseGroup] = field(default_factory=list)
+    buckets: tuple[BucketFinding, ...] = ()
+    evidence: list[Evidence] = field(default_factory=list)
+
+
+def validate_table(
+    workflow: str, table: str, config: ValidationTable, *, source: Source, warehouse: Warehouse
+) -> TableResult:
+    """Compares a table with its target as the workflow says; an error of either side is part of the result."""
+    started, clock = datetime.now(timezone.utc), time.monotonic()
+    findings = _Findings()
+    error = None
+    target = _target_name(config, warehouse)
+    try:
+        with (
+            source.open_snapshot(
+                Identifier.parse(config.source.database_name).folded(source.platform.fold)
+            ) as snapshot,
+            warehouse.hold(target.database),
+        ):
+            _TableValidation(config, source, snapshot, warehouse, target, findings).run()
+    except (AlignmentError, PlatformError, SourceError, WarehouseError) as failure:
+        error = str(failure)
+    return TableResult(
+        workflow=workflow,
+        table=table,
+        source=str(_source_name(config, source)),
+        target=str(target),
+        spec=SPEC,
+        started_at=started,
+        seconds=round(time.monotonic() - clock, 3),
+        levels=tuple(findings.levels),
+        coverage=findings.coverage,
+        schema_findings=tuple(findings.schema),
+        metrics=tuple(findings.metrics),
+        rows=tuple(findings.rows),
+        rows_different=findings.rows_different,
+        cells=tuple(findings.cells),
+        causes=tuple(findings.causes),
+        buckets=findings.buckets,
+        evidence=tuple(findings.evidence),
+        error=error,
+    )
+
+
+def _source_name(config: ValidationTable, source: Source) -> TableName:
+    name, fold = config.source, source.platform.fold
+    return TableName(
+        Identifier.parse(name.database_name).folded(fold),
+        Identifier.parse(name.schema_name).folded(fold),
+        Identifier.parse(name.table_name).folded(fold),
+    )
+
+
+def _target_name(config: ValidationTable, warehouse: Warehouse) -> TableName:
+    name, fold = config.target, warehouse.platform.fold
+    return warehouse.target_name(
+        Identifier.parse(name.database_name).folded(fold),
+        Identifier.parse(name.schema_name).folded(fold),
+        Identifier.parse(name.table_name).folded(fold),
+    )
+
+
+class _TableValidation:
+    """The levels of one table, under one snapshot of the source."""
+
+    def __init__(
+        self,
+        config: ValidationTable,
+        source: Source,
+        snapshot: Snapshot,
+        warehouse: Warehouse,
+        target: TableName,
+        findings: _Findings,
+    ) -> None:
+        self._config = config
+        self._source = source
+        self._snapshot = snapshot
+        self._warehouse = warehouse
+        self._findings = findings
+        self._source_table = source.platform.describe(snapshot.query, _source_name(config, source))
+        self._target_table = _described(warehouse, target)
+        self._alignment = align(
+            config,
+            self._source_table,
+            self._target_table,
+            source_platform=source.platform,
+            target_platform=warehouse.platform,
+            run=snapshot.query,
+        )
+        condition = None
+        if config.target_where_clause is not None:
+            parsed = target_condition(config.target_where_clause, self._target_table, warehouse.platform)
+            condition = parsed.sql(warehouse.platform.dialect)
+        self._inquiry = Inquiry(
+            SourceSide(snapshot, source.platform.canonical_sql, self._source_table.name, config.where_clause),
+            TargetSide(warehouse, target, condition),
+            config.budget,
+            findings.evidence,
+        )
+        alignment = self._alignment
+        findings.coverage = Coverage(
+            compared=tuple(column.name for column in alignment.compared),
+            excluded=alignment.excluded,
+            skipped=dict(alignment.skipped),
+            notes=alignment.notes,
+            key=alignment.key,
+            source_snapshot=self._inquiry.source.moment,
+            target_snapshot=self._inquiry.target.moment,
+        )
+
+    def run(self) -> None:
+        """Every level that is asked for, until one fails and the workflow doesn't go on."""
+        wanted = {
+            "schema": self._config.schema_validation,
+            "metrics": self._config.metrics_validation,
+            "rows": self._config.row_validation,
+        }
+        run = {"schema": self._schema, "metrics": self._metrics, "rows": self._rows}
+        failed: Level | None = None
+        for level in LEVELS:
+            if not wanted[level]:
+                continue
+            if failed is not None and not self._config.continue_on_failure:
+                summary = f"not run, because {failed} failed (continue_on_failure is false)"
+                self._findings.levels.append(
+                    LevelResult(level=level, verdict=Verdict.INCONCLUSIVE, summary=summary, ran=False)
+                )
+                continue
+            started = time.monotonic()
+            try:
+                verdict, summary = run[level]()
+            except BudgetExceededError as error:
+                verdict, summary = Verdict.INCONCLUSIVE, str(error)
+            seconds = round(time.monotonic() - started, 3)
+            self._findings.levels.append(LevelResult(level=level, verdict=verdict, summary=summary, seconds=seconds))
+            failed = level if verdict is Verdict.FAIL else failed
+
+    # -- levels -------------------------------------------------------------------------------------
+
+    def _schema(self) -> tuple[Verdict, str]:
+        findings = schema_level.compare_schemas(
+            self._alignment,
+            self._source_table,
+            self._target_table,
+            target_platform=self._warehouse.platform,
+            source_platform=self._source.platform,
+            config=self._config,
+        )
+        self._findings.schema = list(waive_schema(findings, self._config.waivers))
+        return schema_level.summary_of(self._findings.schema)
+
+    def _metrics(self) -> tuple[Verdict, str]:
+        level = metrics_level.MetricsLevel(
+            self._alignment, self._config, self._source.platform, self._warehouse.platform
+        )
+        inquiry = self._inquiry
+        source_rows, target_rows = inquiry.both(
+            "metrics",
+            level.source_query(inquiry.source.relation, inquiry.source.where),
+            level.target_query(inquiry.target.relation, inquiry.target.where),
+        )
+        findings = level.findings(source_rows[0], target_rows[0])
+        self._findings.metrics = list(waive_metrics(findings, self._config.waivers))
+        verdict, summary = level.summary_of(self._findings.metrics)
+        return self._softened(verdict, summary)
+
+    def _rows(self) -> tuple[Verdict, str]:
+        if not self._alignment.compared:
+            return Verdict.INCONCLUSIVE, "no column can be compared"
+        outcome = RowComparison(
+            self._alignment,
+            self._inquiry,
+            estimated_rows=self._source.platform.estimate_rows(
+                self._snapshot.query, self._source_table, self._config.where_clause
+            ),
+            partition_column=self._partition_column(),
+            chunks=self._config.chunk_number,
+        ).run()
+        self._note(outcome)
+        verdict, summary = self._rows_verdict(outcome)
+        return self._softened(verdict, summary)
+
+    def _partition_column(self) -> str | None:
+        written = self._config.partition_column
+        return Identifier.parse(written).folded(self._source.platform.fold) if written else None
+
+    # -- rows ---------------------------------------------------------------------------------------
+
+    def _note(self, outcome: RowsOutcome) -> None:
+        """The outcome as findings: numbered, explained, waived, and no more than the workflow wants."""
+        findings, config = self._findings, self._config
+        numbered = dict(enumerate(outcome.differences, start=1))
+        cells = list(self._cells(numbered))
+        rows = [_row_finding(number, difference, self._shown) for number, difference in numbered.items()]
+        by_row: dict[int, list[tuple[str, object]]] = {}
+        for cell in cells:
+            by_row.setdefault(cell.row, []).append((cell.column, cell.cause))
+        waived, groups = waive_rows(rows, by_row, group(cells), config.waivers)  # type: ignore[arg-type]
+        most = config.max_failed_rows_number
+        # What is not excused comes first: it must not be pushed out by what is.
+        kept = sorted(waived, key=lambda row: row.waiver is not None)[:most]
+        numbers = {row.row for row in kept}
+        findings.rows = kept
+        findings.rows_different = len(waived)
+        findings.causes = list(groups)
+        if config.row_validation_mode == "cell":
+            findings.cells = [self._shown_cell(cell) for cell in cells if cell.row in numbers]
+        self._open_rows = sum(1 for row in waived if row.waiver is None)
+        findings.buckets = outcome.differing
+        findings.coverage = findings.coverage.model_copy(
+            update={
+                "source_rows": outcome.source.rows,
+                "target_rows": outcome.target.rows,
+                "buckets": outcome.buckets,
+                "different": len(outcome.differing),
+                "located": outcome.located,
+                "notes": (*findings.coverage.notes, *outcome.notes),
+            }
+        )
+
+    def _cells(self, differences: Mapping[int, RowDifference]) -> Iterator[CellFinding]:
+        types = {column.name: column.canonical for column in self._alignment.compared}
+        for number, difference in differences.items():
+            for cell in difference.cells:
+                canonical = types[cell.column]
+                cause, detail = classify(cell.source, cell.target, canonical)
+                yield CellFinding(
+                    row=number,
+                    column=cell.column,
+                    source=display(cell.source, canonical),
+                    target=display(cell.target, canonical),
+                    cause=cause,
+                    detail=detail,
+                )
+
+    def _shown_cell(self, cell: CellFinding) -> CellFinding:
+        return cell.model_copy(update={"source": self._shown(cell.source), "target": self._shown(cell.target)})
+
+    def _shown(self, value: str | None) -> str | None:
+        return mask(value) if self._config.mask_values else value
+
+    def _rows_verdict(self, outcome: RowsOutcome) -> tuple[Verdict, str]:
+        source, target = outcome.source, outcome.target
+        if source == target and not outcome.differing:
+            return Verdict.PASS, f"{source.rows:,} rows are the same (fingerprint {source})"
+        found = len(outcome.differences)
+        told = _told(self._findings, source.rows, target.rows)
+        if outcome.stopped:
+            verdict = Verdict.FAIL if self._open_rows else Verdict.INCONCLUSIVE
+            where = f"{len(outcome.differing):,} of {outcome.buckets:,} buckets differ"
+            return verdict, f"{where}; {outcome.stopped}{told and '; found so far: ' + told}"
+        if found == 0 and not outcome.unexplained and outcome.located:
+            return Verdict.PASS, f"{source.rows:,} rows mean the same; only the text of JSON differs"
+        if outcome.unexplained:
+            return Verdict.INCONCLUSIVE, (
+                f"{outcome.unexplained:,} leaves have other fingerprints than their rows explain: the tables changed "
+                f"while they were compared, or a platform's SQL is not exact{told and '; ' + told}"
+            )
+        if not self._open_rows:
+            return (
+                (Verdict.WAIVED, f"all differences are waived: {told}")
+                if outcome.located
+                else (Verdict.INCONCLUSIVE, f"all differences looked into are waived, and there are more: {told}")
+            )
+        at_least = "" if outcome.located else "at least "
+        return Verdict.FAIL, f"{at_least}{told}"
+
+    # -- verdicts -----------------------------------------------------------------------------------
+
+    def _softened(self, verdict: Verdict, summary: str) -> tuple[Verdict, str]:
+        """A verdict that claims no more than was looked at."""
+        inquiry = self._inquiry
+        loose = [side.name for side in (inquiry.source, inquiry.target) if side.moment is None]
+        if loose:
+            unpinned = f"the {' and the '.join(loose)} could not be read at one moment"
+            if self._config.snapshot == "required":
+                return Verdict.INCONCLUSIVE, f"{unpinned}, which the workflow requires: {summary}"
+            if verdict is Verdict.FAIL:
+                return Verdict.INCONCLUSIVE, f"{unpinned}, so it may have changed meanwhile: {summary}"
+        skipped = self._alignment.skipped
+        if verdict in (Verdict.PASS, Verdict.WAIVED) and skipped:
+            reasons = "; ".join(f"{name} ({reason})" for name, reason in skipped.items())
+            return Verdict.INCONCLUSIVE, f"{summary}, but not compared: {reasons}"
+        return verdict, summary
+
+
+def _described(warehouse: Warehouse, target: TableName) -> TargetTable:
+    found = warehouse.describe(target)
+    if found is None:
+        raise WarehouseError(
+            f"there is no {target} in the target: check target_name, target_schema, target_database and the mappings"
+        )
+    return found
+
+
+def _row_finding(number: int, difference: RowDifference, shown: object) -> RowFinding:
+    assert callable(shown)
+    return RowFinding(
+        row=number,
+        kind=difference.kind,
+        key={name: shown(value) for name, value in difference.key.items()},
+        source_rows=difference.source_rows,
+        target_rows=difference.target_rows,
+        columns=difference.columns,
+    )
+
+
+def _told(findings: _Findings, source_rows: int, target_rows: int) -> str:
+    """The differences in a sentence: how many of each kind, and what they have in common."""
+    counts = dict.fromkeys(RowKind, 0)
+    for row in findings.rows:
+        counts[row.kind] += 1
+    total = findings.rows_different
+    parts = [f"{total:,} rows differ"] if total else []
+    if source_rows != target_rows:
+        parts.append(f"source has {source_rows:,} rows, target {target_rows:,}")
+    parts += [str(cause) for cause in findings.causes[:5]]
+    return "; ".join(parts)
