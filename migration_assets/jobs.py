@@ -57,12 +57,14 @@ class WorkflowFile(Config):
         source_platform: the source's platform, when the file doesn't say it.
         fresh: plan every table anew, also those whose last run was broken off.
         metrics: whether to take metrics of source and target where the workflow asks for them.
+        fingerprint: whether to take fingerprints of source and target where the workflow asks for them.
     """
 
     file: str
     source_platform: str | None = None
     fresh: bool = False
     metrics: bool = True
+    fingerprint: bool = True
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,8 @@ def _generation_to_move(
         return error
     if not config.metrics:
         planned = planned.model_copy(update={"metrics_check": False})
+    if not config.fingerprint:
+        planned = planned.model_copy(update={"fingerprint_check": False})
     return start(ledger, context.instance, planned, status)
 
 

@@ -233,6 +233,7 @@ def table_plan(
     physical: bool = False,
     consistency: str = "snapshot",
     metrics_check: bool = False,
+    fingerprint_check: bool = False,
     where: str | None = None,
 ) -> TablePlan:
     """A plan of a table `orders`, by default with one column `id`, whose partitions are known by their keys."""
@@ -258,6 +259,7 @@ def table_plan(
         estimated_bytes=8 * len(keys),
         consistency=consistency,
         metrics_check=metrics_check,
+        fingerprint_check=fingerprint_check,
         notes=(),
         config_hash="0" * 64,
     )

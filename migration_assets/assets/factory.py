@@ -31,8 +31,8 @@ from migration_assets.io_managers.partition_metadata import add_partition_metada
 from migration_assets.resources.ledger import GenerationRecord, GenerationStatus, Ledger, LedgerResource
 from migration_assets.resources.sources.base import Source
 from migration_assets.resources.stages.base import Manifest
+from migration_assets.validation.results import Verdict
 from migration_assets.validation.source_facts import SourceFacts
-from migration_assets.validation.target_checks import Verdict
 from migration_assets.workflow import Workflow
 
 # Two per table in every process, for what has to be: one run that moves many partitions.
@@ -144,7 +144,7 @@ def build_table_assets(
     @asset(
         key=names.target_key(workflow.name, slug),
         deps=[loaded.key],
-        required_resource_keys={names.LEDGER, names.STAGE, names.WAREHOUSE},
+        required_resource_keys={names.LEDGER, names.STAGE, names.WAREHOUSE, names.source_resource(platform)},
         check_specs=[
             AssetCheckSpec(
                 names.SCHEMA_CHECK,
@@ -157,6 +157,12 @@ def build_table_assets(
                 asset=names.target_key(workflow.name, slug),
                 blocking=True,
                 description="Source, manifests, COPY and target hold the same number of rows.",
+            ),
+            AssetCheckSpec(
+                names.FINGERPRINT_CHECK,
+                asset=names.target_key(workflow.name, slug),
+                blocking=True,
+                description="All rows of the source and of the load table are the same, by their fingerprints.",
             ),
             AssetCheckSpec(
                 names.METRICS_CHECK,
@@ -184,6 +190,7 @@ def build_table_assets(
                     ledger=state.ledger,
                     stage=getattr(resources, names.STAGE),
                     warehouse=getattr(resources, names.WAREHOUSE),
+                    source=getattr(resources, names.source_resource(platform)),
                 )
         yield from check_results(outcome)
         if outcome.refusal:

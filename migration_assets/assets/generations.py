@@ -18,7 +18,7 @@ from migration_assets.resources.ledger import (
 )
 from migration_assets.resources.sources.base import Source
 from migration_assets.resources.warehouses.base import Warehouse
-from migration_assets.validation.target_checks import Verdict
+from migration_assets.validation.results import Verdict
 from migration_assets.workflow import Identifier, SourceTable, TableConfiguration, TargetTable, Workflow
 
 _RESUMABLE = (GenerationStatus.PLANNED, GenerationStatus.RUNNING, GenerationStatus.FAILED)

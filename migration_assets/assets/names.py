@@ -25,6 +25,10 @@ STAGE_IO_MANAGER = "stage_io_manager"
 SCHEMA_CHECK = "schema"
 ROW_COUNT_CHECK = "row_count"
 METRICS_CHECK = "metrics"
+FINGERPRINT_CHECK = "fingerprint"
+ROWS_CHECK = "rows"
+
+VALIDATION_IO_MANAGER = "validation_io_manager"
 
 
 def source_key(workflow: str, table: str) -> AssetKey:
@@ -45,6 +49,16 @@ def loaded_key(workflow: str, table: str) -> AssetKey:
 def target_key(workflow: str, table: str) -> AssetKey:
     """The published table in the target."""
     return AssetKey([workflow, "target", table])
+
+
+def validated_key(workflow: str, table: str) -> AssetKey:
+    """A table of a validation workflow, compared with its target."""
+    return AssetKey([workflow, "validated", table])
+
+
+def results_key(workflow: str, frame: str) -> AssetKey:
+    """What a validation workflow found, as a table in the validation schema; its last part is the table's name."""
+    return AssetKey([workflow, "results", frame])
 
 
 def partitions_name(workflow: str, table: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dagster import TableColumn, TableColumnConstraints, TableSchema
 from dagster._core.definitions.metadata import RawMetadataValue
@@ -14,12 +14,14 @@ from migration_assets.assets.generations import plan_of
 from migration_assets.assets.loading import load_table_name, load_table_prefix
 from migration_assets.io_managers.layout import generation_folder, read_manifests, table_folder
 from migration_assets.planning import TablePlan
+from migration_assets.platforms.base import TableName
 from migration_assets.resources.ledger import (
     CheckRecord,
     GenerationRecord,
     GenerationStatus,
     Ledger,
 )
+from migration_assets.resources.sources.base import Source, SourceError
 from migration_assets.resources.stages.base import Manifest, Stage
 from migration_assets.resources.warehouses.base import (
     PublishMark,
@@ -28,10 +30,12 @@ from migration_assets.resources.warehouses.base import (
     WarehouseError,
 )
 from migration_assets.validation.metrics import Value, metrics_query, read_metrics
+from migration_assets.validation.plan_fingerprint import check_fingerprint, explain_difference
+from migration_assets.validation.results import Verdict
+from migration_assets.validation.sides import TargetSide
 from migration_assets.validation.source_facts import SourceFacts
 from migration_assets.validation.target_checks import (
     CheckResult,
-    Verdict,
     check_metrics,
     check_row_counts,
     check_schema,
@@ -59,20 +63,28 @@ class PublishOutcome:
 
 
 def publish_table(
-    generation: GenerationRecord, *, ledger: Ledger, stage: Stage, warehouse: Warehouse
+    generation: GenerationRecord, *, ledger: Ledger, stage: Stage, warehouse: Warehouse, source: Source
 ) -> PublishOutcome:
     """Publishes a generation whose partitions are all loaded. May be repeated at any point.
+
+    Args:
+        source: asked only when the fingerprints differ, for the rows that do.
 
     Raises:
         PublishError: partitions are missing.
     """
     plan = plan_of(generation)
     with warehouse.hold(plan.target.database):
-        return _publish(plan, generation, ledger, stage, warehouse)
+        return _publish(plan, generation, ledger, stage, warehouse, source)
 
 
 def _publish(
-    plan: TablePlan, generation: GenerationRecord, ledger: Ledger, stage: Stage, warehouse: Warehouse
+    plan: TablePlan,
+    generation: GenerationRecord,
+    ledger: Ledger,
+    stage: Stage,
+    warehouse: Warehouse,
+    source: Source,
 ) -> PublishOutcome:
     folder = generation_folder(plan, generation.number)
     manifests = read_manifests(stage, folder)
@@ -90,6 +102,8 @@ def _publish(
         _require_loaded(plan, manifests, files)
         loaded: int | None = sum(files.values())
         checks = _blocking_checks(plan, list(manifests.values()), loaded, candidate, before, facts, warehouse)
+        fingerprint = _fingerprint(plan, list(manifests.values()), load, candidate, facts, warehouse, source)
+        checks[names.FINGERPRINT_CHECK] = fingerprint
         if any(check.verdict is Verdict.FAIL for check in checks.values()):
             _record(ledger, generation, checks)
             reasons = "; ".join(check.summary for check in checks.values() if check.verdict is Verdict.FAIL)
@@ -100,9 +114,14 @@ def _publish(
         # the load table its history is gone.
         loaded = None
         warehouse.drop_table(load)
+        fingerprint = None
     after = warehouse.describe(plan.target)
     assert after is not None
     checks = _blocking_checks(plan, list(manifests.values()), loaded, after, before, facts, warehouse)
+    # What was the load table is the target now.
+    checks[names.FINGERPRINT_CHECK] = fingerprint or _fingerprint(
+        plan, list(manifests.values()), plan.target, after, facts, warehouse, source
+    )
     checks[names.METRICS_CHECK] = _metrics(plan, list(manifests.values()), facts, warehouse)
     _record(ledger, generation, checks)
     ledger.set_generation_status(generation.id, GenerationStatus.PUBLISHED, published_rows=after.rows)
@@ -163,6 +182,32 @@ def _blocking_checks(
         names.SCHEMA_CHECK: check_schema(plan, table.columns, warehouse.platform, types_are_ours=before is None),
         names.ROW_COUNT_CHECK: check_row_counts(manifests, loaded, table.rows, facts, planned=plan.estimated_rows),
     }
+
+
+def _fingerprint(
+    plan: TablePlan,
+    manifests: list[Manifest],
+    name: TableName,
+    table: TargetTable,
+    facts: SourceFacts | None,
+    warehouse: Warehouse,
+    source: Source,
+) -> CheckResult:
+    if not plan.fingerprint_check:
+        return CheckResult(Verdict.INCONCLUSIVE, "switched off by fingerprintCheck")
+    try:
+        side = TargetSide(warehouse, name, None)
+        check = check_fingerprint(plan, manifests, table, facts, side)
+    except WarehouseError as error:
+        return CheckResult(Verdict.INCONCLUSIVE, f"no fingerprint: {error}")
+    if check.verdict is not Verdict.FAIL or facts is None:
+        return check
+    try:
+        with source.open_snapshot(plan.source.database) as snapshot:
+            told = explain_difference(plan, table, facts, source, snapshot, side)
+    except (SourceError, WarehouseError) as error:
+        told = f"which rows differ could not be asked: {error}"
+    return replace(check, summary=f"{check.summary}: {told}")
 
 
 def _metrics(

@@ -127,9 +127,10 @@ def plan(file: Path, source_platform: str | None, as_json: bool) -> None:
 @_platform
 @click.option("--fresh", is_flag=True, help="Plan anew instead of going on with what was broken off.")
 @click.option("--metrics/--no-metrics", default=True, help="Compare metrics of source and target.")
+@click.option("--fingerprint/--no-fingerprint", default=True, help="Compare fingerprints of source and target.")
 @_as_json
 @_command
-def run(file: Path, source_platform: str | None, fresh: bool, metrics: bool, as_json: bool) -> None:
+def run(file: Path, source_platform: str | None, fresh: bool, metrics: bool, fingerprint: bool, as_json: bool) -> None:
     """Move every table of a workflow FILE and check it; go on where the last run was broken off."""
     from migration_assets.cli.reports import print_status
     from migration_assets.cli.session import migrate_workflow, workflow_status
@@ -137,7 +138,7 @@ def run(file: Path, source_platform: str | None, fresh: bool, metrics: bool, as_
     # Imported for good: without this every collection of garbage walks through all of Dagster.
     gc.freeze()
     workflow = load_workflow(file, source_platform)
-    succeeded = migrate_workflow(workflow, file, source_platform, fresh=fresh, metrics=metrics)
+    succeeded = migrate_workflow(workflow, file, source_platform, fresh=fresh, metrics=metrics, fingerprint=fingerprint)
     status = workflow_status(workflow.name)
     if as_json:
         _print_json(status)

@@ -64,7 +64,7 @@ def plan_workflow(workflow: Workflow) -> tuple[list[TablePlan], list[str], str]:
 
 
 def migrate_workflow(
-    workflow: Workflow, file: Path, source_platform: str | None, *, fresh: bool, metrics: bool
+    workflow: Workflow, file: Path, source_platform: str | None, *, fresh: bool, metrics: bool, fingerprint: bool
 ) -> bool:
     """Runs the whole job in this process, with progress on stderr.
 
@@ -72,7 +72,9 @@ def migrate_workflow(
         Whether every table was moved and every blocking check passed.
     """
     deployment = current_deployment()
-    config = WorkflowFile(file=str(file), source_platform=source_platform, fresh=fresh, metrics=metrics)
+    config = WorkflowFile(
+        file=str(file), source_platform=source_platform, fresh=fresh, metrics=metrics, fingerprint=fingerprint
+    )
     # A missing variable is an error of the input: it must show before the job, not as a failed run of it.
     with (
         open_connections(deployment, workflow.source_platform) as connections,

@@ -102,6 +102,7 @@ class TablePlan(_Frozen):
     estimated_bytes: int
     consistency: str
     metrics_check: bool
+    fingerprint_check: bool = True
     replace_existing: bool = False
     notes: tuple[str, ...]
     config_hash: str

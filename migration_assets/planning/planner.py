@@ -117,6 +117,7 @@ def plan_table(
         estimated_bytes=size,
         consistency=config.consistency,
         metrics_check=config.metrics_check,
+        fingerprint_check=config.fingerprint_check,
         replace_existing=config.replace_existing,
         notes=partitioning.notes,
         config_hash=config.config_hash(workflow.source_platform),

@@ -259,10 +259,18 @@ class TargetColumn:
 
 
 class TargetPlatform(ABC):
-    """What a database system can hold, and how it spells it."""
+    """What a database system can hold, and how it spells it.
+
+    Attributes:
+        max_text_length: from so many characters on, a text's length is a limit of the platform, not of the column;
+            None when columns without a length have none.
+        max_binary_length: the same of bytes.
+    """
 
     name: ClassVar[str]
     dialect: ClassVar[str]
+    max_text_length: ClassVar[int | None] = None
+    max_binary_length: ClassVar[int | None] = None
 
     @property
     @abstractmethod

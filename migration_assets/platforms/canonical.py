@@ -5,6 +5,7 @@ Every platform that can hash has its own SQL for it (`canonical_sql`); the worke
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
@@ -59,6 +60,12 @@ class Fingerprint:
     low: int
 
     ZERO: ClassVar[Fingerprint]
+
+    @classmethod
+    def of(cls, row: Mapping[str, object]) -> Fingerprint:
+        """The columns `row_count`, `high` and `low` of a query's answer; no sum at all is zero."""
+        rows, high, low = (int(str(row[name] or 0)) for name in ("row_count", "high", "low"))
+        return cls(rows, high, low)
 
     def __add__(self, other: Fingerprint) -> Fingerprint:
         return Fingerprint(self.rows + other.rows, self.high + other.high, self.low + other.low)

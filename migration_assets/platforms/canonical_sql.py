@@ -115,6 +115,14 @@ class CanonicalSQL(ABC):
             }
         )
 
+    def total_query(self, relation: str, columns: Sequence[CanonicalColumn], where: str | None) -> str:
+        """SQL for `row_count`, `high`, `low` of all rows."""
+        sums = f"{self.sum_of(self.high('h'))} AS high, {self.sum_of(self.low('h'))} AS low"
+        hashed = f"{self.hash(self.row_text(columns))} AS h{self.fence_column}"
+        return _COLUMNS.format_map(
+            {"count": self.count, "sums": sums, "hashed": hashed, "relation": relation, "where": _where(where)}
+        )
+
     def column_query(
         self,
         relation: str,

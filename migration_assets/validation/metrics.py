@@ -3,7 +3,7 @@
 Counted are values that are not NULL; for numbers the smallest, the largest and the sum, for dates and times
 the smallest and the largest, for text and bytes the lengths. Text is not ordered: its order is the
 collation's, which differs between systems. The average is the sum divided by the count, so equal sums and
-counts prove it.
+counts prove it. So do NULLs: they are the rows without the count.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import date, datetime, time, timezone
 from decimal import Decimal
 
 import sqlglot
@@ -35,12 +35,21 @@ class MetricColumn:
 
     Attributes:
         name: what it is called on both sides of the comparison.
+        type: what it is measured as, the same on both sides.
         expression: SQL of its value in the dialect of the side.
+        only_counted: nothing but its values that are not NULL are counted.
+        counts_empty: texts without a character are counted, too.
+        counts_distinct: different values are counted, too.
+        as_it_is: the value's own type does the sums, whatever its width.
     """
 
     name: str
     type: ColumnType
     expression: str
+    only_counted: bool = False
+    counts_empty: bool = False
+    counts_distinct: bool = False
+    as_it_is: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,12 +62,49 @@ class MetricDifference:
     target: Value
 
 
+def measurable(expression: str, column_type: ColumnType, base_type: str, dialect: str) -> str:
+    """SQL of a source's value in a type that has lengths and sums.
+
+    What is read of a source is a value's text: an enum, an address or a number under a check of its digits has the
+    text that is wanted, but not yet the type.
+
+    Args:
+        expression: SQL of the value, as a `ColumnMapping` has it.
+        column_type: the type that the value has after reading.
+        base_type: the source's bare type of the column.
+    """
+    value = sqlglot.parse_one(expression, dialect=dialect)
+    # CONCAT writes a value as it is extracted, where a cast may add to it (PostgreSQL: the mask of an inet).
+    as_text = exp.Concat(expressions=[value.copy(), exp.Literal.string("")], safe=True, coalesce=True)
+    kind = column_type.kind
+    if kind is Kind.TEXT and base_type in _PADDED_TYPES and isinstance(value, exp.Cast):
+        # The length of a padded value is that without its padding; the cast would cost five times as much.
+        value = value.this
+    elif kind is Kind.TEXT and base_type not in _TEXT_TYPES:
+        value = exp.Case().when(value.is_(exp.null()).not_(), as_text)
+    elif kind is Kind.INTEGER and isinstance(value, exp.Column) and base_type not in _INTEGER_TYPES:
+        value = exp.Case().when(value.is_(exp.null()).not_(), exp.cast(as_text, exp.DataType.Type.BIGINT))
+    elif kind is Kind.DECIMAL and not isinstance(value, exp.Column):
+        exact = exp.DataType.build(f"DECIMAL({column_type.precision}, {column_type.scale})")
+        value = exp.cast(value, exact)
+    return value.sql(dialect=dialect)
+
+
+def is_measurable(column_type: ColumnType, base_type: str) -> bool:
+    """Whether a source's column has lengths and sums as it is, so that its plain name will do."""
+    if column_type.kind is Kind.TEXT:
+        return base_type in _TEXT_TYPES
+    if column_type.is_numeric:
+        return base_type in _NUMBER_TYPES
+    return True
+
+
 def metrics_query(table: exp.Table, columns: Sequence[MetricColumn], where: str | None, dialect: str) -> exp.Select:
     """One SELECT of one row: `row_count`, then `c<position>_<metric>` per column."""
     outputs: list[exp.Expr] = [exp.Count(this=exp.Star()).as_(ROW_COUNT)]
     for position, column in enumerate(columns):
         value = sqlglot.parse_one(column.expression, dialect=dialect)
-        for metric, aggregate in _aggregates(column.type, value):
+        for metric, aggregate in _aggregates(column, value):
             outputs.append(aggregate.as_(f"c{position}_{metric}"))
     query = exp.select(*outputs).from_(table)
     return query.where(exp.paren(sqlglot.parse_one(where, dialect=dialect))) if where else query
@@ -89,27 +135,42 @@ def compare_metrics(
         is_float = column in types and types[column].kind is Kind.FLOAT
         for metric, value in metrics.items():
             other = target[column][metric]
-            scale = _largest(metrics, target[column]) if is_float and metric == "sum" else 0.0
-            if not _same(value, other, scale):
+            scale = largest_sum(metrics, target[column]) if is_float and metric == "sum" else 0.0
+            if not same_value(value, other, scale):
                 differences.append(MetricDifference(column, metric, value, other))
     return differences
 
 
-def _aggregates(column_type: ColumnType, value: exp.Expr) -> list[tuple[str, exp.Expr]]:
+_TEXT_TYPES = ("text", "character varying", "varchar", "bpchar", "char", "nvarchar", "nchar")
+_PADDED_TYPES = ("bpchar",)
+_INTEGER_TYPES = ("tinyint", "smallint", "integer", "int", "bigint")
+_NUMBER_TYPES = (*_INTEGER_TYPES, "numeric", "decimal", "real", "float", "double precision")
+
+
+def _aggregates(column: MetricColumn, value: exp.Expr) -> list[tuple[str, exp.Expr]]:
+    column_type = column.type
+    aggregates: list[tuple[str, exp.Expr]] = [("count", exp.Count(this=value.copy()))]
+    if column.counts_distinct:
+        aggregates.append(("distinct", exp.Count(this=exp.Distinct(expressions=[value.copy()]))))
+    if column.only_counted:
+        return aggregates
+
     def call(name: str, argument: exp.Expr) -> exp.Expr:
         return exp.Anonymous(this=name, expressions=[argument])
 
-    aggregates: list[tuple[str, exp.Expr]] = [("count", exp.Count(this=value.copy()))]
     measured: exp.Expr | None = value
     if column_type.kind is Kind.TEXT:
         measured = call("LENGTH", value.copy())
+        if column.counts_empty:
+            is_empty = exp.Case().when(measured.copy().eq(0), exp.Literal.number(1))
+            aggregates.append(("empty", exp.Count(this=is_empty)))
     elif column_type.kind is Kind.BINARY:
         measured = call("OCTET_LENGTH", value.copy())
     elif column_type.kind is Kind.BOOLEAN:
-        measured = exp.Case().when(value.copy(), exp.Literal.number(1)).else_(exp.Literal.number(0))
+        measured = as_number(value)
     elif column_type.kind is Kind.FLOAT:
         # Some systems sum and print narrow numbers as narrow ones, others as wide ones.
-        measured = exp.cast(value.copy(), exp.DataType.Type.DOUBLE)
+        measured = value if column.as_it_is else exp.cast(value.copy(), exp.DataType.Type.DOUBLE)
     elif not column_type.is_ordered:
         return aggregates
     assert measured is not None
@@ -117,6 +178,12 @@ def _aggregates(column_type: ColumnType, value: exp.Expr) -> list[tuple[str, exp
     if column_type.is_numeric or not column_type.is_ordered:
         aggregates.append(("sum", exp.Sum(this=measured.copy())))
     return aggregates
+
+
+def as_number(condition: exp.Expr) -> exp.Case:
+    """SQL that is 1 for true, 0 for false and NULL for NULL."""
+    numbers = exp.Literal.number(1), exp.Literal.number(0)
+    return exp.Case().when(condition.copy(), numbers[0]).when(exp.not_(condition.copy()), numbers[1])
 
 
 def _value(value: object, column_type: ColumnType | None) -> Value:
@@ -129,40 +196,53 @@ def _value(value: object, column_type: ColumnType | None) -> Value:
         text = f"{value:f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
         return "0" if text == "-0" else text.lower()
+    is_instant = column_type is not None and column_type.kind is Kind.TIMESTAMP_TZ
+    if isinstance(value, date) and not isinstance(value, datetime) and (is_instant or _is_wall_time(column_type)):
+        value = datetime.combine(value, time())
     if isinstance(value, datetime):
         # A source may give an instant as UTC wall time without a zone.
-        if column_type is not None and column_type.kind is Kind.TIMESTAMP_TZ and value.tzinfo is None:
+        if is_instant and value.tzinfo is None:
             value = value.replace(tzinfo=timezone.utc)
         return (value.astimezone(timezone.utc) if value.tzinfo else value).isoformat()
     return str(value)
 
 
-def _same(first: Value, second: Value, scale: float) -> bool:
+def _is_wall_time(column_type: ColumnType | None) -> bool:
+    return column_type is not None and column_type.kind is Kind.TIMESTAMP
+
+
+def same_value(first: Value, second: Value, scale: float = 0.0) -> bool:
+    """Whether two figures are equal, in whatever form they are.
+
+    Args:
+        scale: for sums of floating-point numbers, how large the sum of absolute values may be.
+    """
     if first == second:
         return True
     if first is None or second is None:
         return False
-    if scale and _is_number(first) and _is_number(second):
+    if scale and is_number(first) and is_number(second):
         return abs(float(first) - float(second)) <= FLOAT_TOLERANCE * scale
-    if _is_number(first) and _is_number(second):
+    if is_number(first) and is_number(second):
         if isinstance(first, float) or isinstance(second, float):
             return float(first) == float(second)
         return Decimal(str(first)) == Decimal(str(second))
     return False
 
 
-def _largest(*sides: Mapping[str, Value]) -> float:
+def largest_sum(*sides: Mapping[str, Value]) -> float:
     """An upper bound of the sum of absolute values, which the rounding of a sum is relative to."""
     bounds = [
         abs(float(value)) * float(side["count"] or 0)
         for side in sides
         for name in ("min", "max")
-        if (value := side[name]) is not None and _is_number(value)
+        if (value := side[name]) is not None and is_number(value)
     ]
     return max(bounds, default=0.0)
 
 
-def _is_number(value: Value) -> bool:
+def is_number(value: Value) -> bool:
+    """Whether a figure is a number, and a finite one."""
     try:
         return value is not None and math.isfinite(float(value))
     except ValueError:

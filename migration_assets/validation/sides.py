@@ -85,6 +85,7 @@ class TargetSide(Side):
         sql = warehouse.platform.canonical_sql
         pin = warehouse.pin(table)
         super().__init__(sql, pin.relation.sql(sql.dialect), where, pin.moment)
+        self.platform = warehouse.platform
         self._warehouse = warehouse
         self._database = table.database
 
@@ -197,16 +198,12 @@ class Inquiry:
 
 def read_buckets(rows: Sequence[Row]) -> dict[Bucket, Fingerprint]:
     """The rows of a bucket query."""
-    return {_bucket(row.get("bucket")): _fingerprint(row) for row in rows}
+    return {_bucket(row.get("bucket")): Fingerprint.of(row) for row in rows}
 
 
 def total(buckets: Mapping[Bucket, Fingerprint]) -> Fingerprint:
     """The fingerprint of all rows."""
     return sum(buckets.values(), Fingerprint.ZERO)
-
-
-def _fingerprint(row: Row) -> Fingerprint:
-    return Fingerprint(whole(row["row_count"]), whole(row["high"]), whole(row["low"]))
 
 
 def _bucket(value: object) -> Bucket:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import sqlglot
 from pydantic import BaseModel, ConfigDict
-from sqlglot import exp
 
 from migration_assets.planning import PlannedColumn, TablePlan
 from migration_assets.platforms.base import SourcePlatform
-from migration_assets.platforms.types import Kind
+from migration_assets.platforms.canonical import SPEC, CanonicalType, Fingerprint, canonical_type
+from migration_assets.platforms.canonical_sql import CanonicalColumn
+from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.resources.sources.base import Snapshot, SourceError
-from migration_assets.validation.metrics import MetricColumn, Value, metrics_query, read_metrics
+from migration_assets.validation.metrics import MetricColumn, Value, measurable, metrics_query, read_metrics
+
+_SEMI_STRUCTURED = ("VARIANT", "OBJECT", "ARRAY")
 
 
 class SourceFacts(BaseModel):
@@ -20,6 +22,7 @@ class SourceFacts(BaseModel):
         snapshot: the snapshot that was asked.
         rows: the rows of the whole table under the user's filter, counted apart from the extraction.
         metrics: metrics by column; None when they were not asked for or could not be had.
+        fingerprint: of all rows, as `v1 rows:high:low`; None when it was not asked for or could not be had.
         problem: why they could not be had.
         unchanged_since: marks of older snapshots since which no row was written. Rows may have been deleted since,
             which the number of rows tells.
@@ -30,12 +33,17 @@ class SourceFacts(BaseModel):
     snapshot: str | None
     rows: int | None
     metrics: dict[str, dict[str, Value]] | None = None
+    fingerprint: str | None = None
     problem: str | None = None
     unchanged_since: tuple[str, ...] = ()
 
 
 def collect_source_facts(plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot, mark: str) -> SourceFacts:
-    """Asks the source in one scan: all metrics, or just the number of rows. `mark` stands for the snapshot."""
+    """Asks the source: in one scan all metrics, or just the number of rows, in another one the fingerprint.
+
+    Args:
+        mark: stands for the snapshot.
+    """
     columns = source_metric_columns(plan, platform) if plan.metrics_check else []
     statement = metrics_query(
         plan.source.to_expression(with_database=False), columns, plan.where, platform.dialect
@@ -46,39 +54,65 @@ def collect_source_facts(plan: TablePlan, platform: SourcePlatform, snapshot: Sn
         return SourceFacts(snapshot=mark, rows=None, problem=str(error))
     rows = metrics[""]["row_count"]
     assert isinstance(rows, int)
-    return SourceFacts(snapshot=mark, rows=rows, metrics=metrics if plan.metrics_check else None)
+    facts = SourceFacts(snapshot=mark, rows=rows, metrics=metrics if plan.metrics_check else None)
+    if not plan.fingerprint_check:
+        return facts
+    try:
+        return facts.model_copy(update={"fingerprint": source_fingerprint(plan, platform, snapshot)})
+    except SourceError as error:
+        return facts.model_copy(update={"problem": str(error)})
 
 
 def source_metric_columns(plan: TablePlan, platform: SourcePlatform) -> list[MetricColumn]:
     """The columns as the source computes them."""
     return [
-        MetricColumn(column.target_name, column.type, _measurable(column, platform.dialect)) for column in plan.columns
+        MetricColumn(
+            column.target_name,
+            column.type,
+            measurable(column.expression, column.type, column.source.base_type, platform.dialect),
+        )
+        for column in plan.columns
     ]
 
 
-_TEXT_TYPES = ("text", "character varying", "varchar", "bpchar", "char", "nvarchar", "nchar")
-_PADDED_TYPES = ("bpchar",)
-_INTEGER_TYPES = ("tinyint", "smallint", "integer", "int", "bigint")
+def fingerprinted_columns(plan: TablePlan) -> tuple[PlannedColumn, ...]:
+    """The columns that a fingerprint covers: all but JSON that the target writes in a form of its own."""
+    return tuple(
+        column
+        for column in plan.columns
+        if not (column.type.kind is Kind.JSON and column.target_type.partition("(")[0] in _SEMI_STRUCTURED)
+    )
 
 
-def _measurable(column: PlannedColumn, dialect: str) -> str:
-    """SQL of the staged value in a type that has lengths and sums.
+def source_fingerprint(plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot) -> str:
+    """The fingerprint of all rows of a plan, by the source itself: `v1 rows:high:low`.
 
-    What is staged is a value's text: an enum, an address or a number under a check of its digits has the text
-    that is wanted, but not yet the type.
+    It doesn't depend on the target: every column is taken as the type that travels.
+
+    Raises:
+        SourceError: the source refused.
     """
-    value = sqlglot.parse_one(column.expression, dialect=dialect)
-    # CONCAT writes a value as it is extracted, where a cast may add to it (PostgreSQL: the mask of an inet).
-    as_text = exp.Concat(expressions=[value.copy(), exp.Literal.string("")], safe=True, coalesce=True)
-    base_type, kind = column.source.base_type, column.type.kind
-    if kind is Kind.TEXT and base_type in _PADDED_TYPES and isinstance(value, exp.Cast):
-        # The length of a padded value is that without its padding; the cast would cost five times as much.
-        value = value.this
-    elif kind is Kind.TEXT and base_type not in _TEXT_TYPES:
-        value = exp.Case().when(value.is_(exp.null()).not_(), as_text)
-    elif kind is Kind.INTEGER and isinstance(value, exp.Column) and base_type not in _INTEGER_TYPES:
-        value = exp.Case().when(value.is_(exp.null()).not_(), exp.cast(as_text, exp.DataType.Type.BIGINT))
-    elif kind is Kind.DECIMAL and not isinstance(value, exp.Column):
-        exact = exp.DataType.build(f"DECIMAL({column.type.precision}, {column.type.scale})")
-        value = exp.cast(value, exact)
-    return value.sql(dialect=dialect)
+    sql = platform.canonical_sql
+    relation = plan.source.to_expression(with_database=False).sql(sql.dialect)
+    statement = sql.total_query(relation, [_planned(column) for column in fingerprinted_columns(plan)], plan.where)
+    (row,) = snapshot.query(statement)
+    return f"{SPEC} {Fingerprint.of(row)}"
+
+
+def _planned(column: PlannedColumn) -> CanonicalColumn:
+    return CanonicalColumn(
+        column.target_name,
+        column.expression,
+        column.type,
+        own_canonical_type(column.type),
+        nullable=column.source.nullable,
+        native=column.source.base_type,
+        native_arguments=column.source.type_arguments,
+    )
+
+
+def own_canonical_type(column_type: ColumnType) -> CanonicalType:
+    """What a column is compared as with one of the same type."""
+    found = canonical_type(column_type, column_type)
+    assert found is not None
+    return found

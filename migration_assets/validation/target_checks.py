@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 
 from sqlglot import exp
 
@@ -13,15 +12,8 @@ from migration_assets.platforms.base import PlatformError, TargetColumn, TargetP
 from migration_assets.platforms.types import ColumnType
 from migration_assets.resources.stages.base import Manifest
 from migration_assets.validation.metrics import MetricColumn, Value, compare_metrics
+from migration_assets.validation.results import Verdict
 from migration_assets.validation.source_facts import SourceFacts
-
-
-class Verdict(str, Enum):
-    """What a check says. Only `pass` is proof; `inconclusive` is never taken for it."""
-
-    PASS = "pass"  # noqa: S105 - a verdict
-    FAIL = "fail"
-    INCONCLUSIVE = "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -91,14 +83,14 @@ def check_row_counts(
             return CheckResult(Verdict.FAIL, f"about {planned:,} rows were planned, and none arrived", figures)
         why = facts.problem if facts and facts.problem else "the source was not asked"
         return CheckResult(Verdict.INCONCLUSIVE, f"no count from the source: {why}", figures)
-    if mixed := _mixed(manifests, facts):
+    if mixed := mixed_snapshots(manifests, facts):
         return CheckResult(Verdict.INCONCLUSIVE, f"{mixed}: {told}", figures)
     if counted == target:
         return CheckResult(Verdict.PASS, f"{target:,} rows in source, manifests, COPY and target", figures)
     return CheckResult(Verdict.FAIL, f"row counts differ: {told}", figures)
 
 
-def _mixed(manifests: Sequence[Manifest], facts: SourceFacts | None) -> str | None:
+def mixed_snapshots(manifests: Sequence[Manifest], facts: SourceFacts | None) -> str | None:
     """Why the source's figures and the partitions may speak of different states; None when they don't."""
     proven = {facts.snapshot, *facts.unchanged_since} if facts else set()
     snapshots = {manifest.snapshot for manifest in manifests}
@@ -122,7 +114,7 @@ def check_metrics(
     differences = compare_metrics(facts.metrics, target, types)
     compared = sum(len(metrics) for metrics in facts.metrics.values())
     figures: dict[str, Value] = {"compared": compared, "different": len(differences)}
-    mixed = _mixed(manifests, facts)
+    mixed = mixed_snapshots(manifests, facts)
     if not differences and not mixed:
         return CheckResult(Verdict.PASS, f"{compared} metrics of {len(types)} columns agree", figures)
     told = "; ".join(

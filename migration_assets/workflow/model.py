@@ -328,6 +328,8 @@ class TableConfiguration(Model):
     strict: the table is extracted again instead."""
     metrics_check: StrictBool = True
     """Compare the metrics of every column between source and target after a load."""
+    fingerprint_check: StrictBool = True
+    """Compare the fingerprint of all rows between source and load table before the load is published."""
     replace_existing: StrictBool = False
     """Allow the load to replace a target table that this program did not create."""
 

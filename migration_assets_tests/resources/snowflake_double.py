@@ -97,6 +97,8 @@ class Connection:
 class Cursor:
     """Behaves like `snowflake.connector.cursor.SnowflakeCursor` as far as it is used."""
 
+    sfqid = "01b2-query-id"
+
     def __init__(self, double: SnowflakeDouble) -> None:
         self._double = double
         self._rows: Rows = []

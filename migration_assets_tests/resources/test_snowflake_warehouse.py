@@ -215,6 +215,10 @@ def test_a_table_is_described_by_the_catalogue(
 ) -> None:
     there_is(snowflake_double, TARGET, MARK.append_to("mine"), required=["ID"], defaults=["Amount"])
     snowflake_double.answer("COUNT", [{"rows": 12}])
+    snowflake_double.answer(
+        "SHOW PRIMARY KEYS",
+        [{"column_name": "ID", "key_sequence": 2}, {"column_name": "Amount", "key_sequence": 1}],
+    )
 
     assert warehouse.describe(TARGET) == TargetTable(
         columns=(
@@ -223,12 +227,14 @@ def test_a_table_is_described_by_the_catalogue(
         ),
         rows=12,
         mark=MARK,
+        primary_key=("Amount", "ID"),
     )
     assert snowflake_double.take_statements() == [
         'SELECT TABLE_TYPE, IS_TRANSIENT, COMMENT FROM "SALES".INFORMATION_SCHEMA.TABLES '
         "WHERE TABLE_SCHEMA = 'PUBLIC' AND TABLE_NAME = 'ORDERS'",
         'DESCRIBE TABLE "SALES"."PUBLIC"."ORDERS"',
         'SELECT COUNT(*) AS "rows" FROM "SALES"."PUBLIC"."ORDERS"',
+        'SHOW PRIMARY KEYS IN TABLE "SALES"."PUBLIC"."ORDERS"',
     ]
 
 

@@ -541,6 +541,16 @@ def test_a_view_is_never_replaced(place: Place) -> None:
     assert described.is_view
 
 
+def test_a_declared_primary_key_is_described_in_its_order(place: Place) -> None:
+    keyed, plain = place.name("T"), place.name("U")
+    place.execute(f'CREATE TABLE {place.sql(keyed)} ("a" INTEGER, "b" INTEGER, PRIMARY KEY ("b", "a"))')
+    place.execute(f'CREATE TABLE {place.sql(plain)} ("a" INTEGER NOT NULL UNIQUE)')
+
+    described = [place.warehouse.describe(table) for table in (keyed, plain)]
+
+    assert [table.primary_key for table in described if table] == [("b", "a"), ()]
+
+
 def test_a_user_s_table_is_never_taken_for_a_load_table(place: Place) -> None:
     load = place.name("T__1")
     place.execute(f'CREATE TABLE {place.sql(load)} ("mine" INTEGER)')

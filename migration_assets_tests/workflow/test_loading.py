@@ -383,7 +383,7 @@ def test_omitted_keys_have_the_defaults_of_the_format() -> None:
 def test_null_means_not_set_for_every_optional_key() -> None:
     optional = ["columnNamesToPartitionBy", "extraction", "synchronization", "columnTypeMappings"]
     optional += ["columnNameMappings", "primaryKeyColumns", "partitionSize", "whereClauseCriteria"]
-    optional += ["consistency", "metricsCheck", "replaceExisting"]
+    optional += ["consistency", "metricsCheck", "fingerprintCheck", "replaceExisting"]
     nulls = table(target={"tableType": None, "icebergConfig": None}, **dict.fromkeys(optional))
     top = dict.fromkeys(["schemaVersion", "name", "sourcePlatform", "affinity", "defaultTableConfiguration"])
     assert parse(workflow(nulls, **top)).tables == parse(workflow()).tables

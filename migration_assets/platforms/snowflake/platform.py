@@ -25,6 +25,9 @@ MAX_TEXT_LENGTH = 134_217_728
 MAX_BINARY_LENGTH = 67_108_864
 """Longest VARCHAR in characters and BINARY in bytes (Snowflake manual, string and binary types)."""
 
+DEFAULT_TEXT_LENGTH = 16_777_216
+"""Length of a VARCHAR that is written without one, in accounts without the larger default."""
+
 MICROSECONDS = 6
 """Fractional-second digits that are staged; Snowflake holds 9."""
 
@@ -91,6 +94,9 @@ class Snowflake(TargetPlatform):
 
     name: ClassVar[str] = "snowflake"
     dialect: ClassVar[str] = "snowflake"
+    # What a VARCHAR without a length gets: the catalogue doesn't tell it from one that was written.
+    max_text_length: ClassVar[int | None] = DEFAULT_TEXT_LENGTH
+    max_binary_length: ClassVar[int | None] = MAX_BINARY_LENGTH
 
     @property
     def canonical_sql(self) -> CanonicalSQL:

@@ -71,6 +71,10 @@ _FIND_COLUMN_COMMENTS = """
 SELECT column_name, comment FROM duckdb_columns()
 WHERE database_name = current_database() AND table_oid = ? AND comment IS NOT NULL
 """
+_FIND_PRIMARY_KEY = """
+SELECT constraint_column_names FROM duckdb_constraints()
+WHERE database_name = current_database() AND table_oid = ? AND constraint_type = 'PRIMARY KEY'
+"""
 _FIND_INDEXES = "SELECT sql FROM duckdb_indexes() WHERE database_name = current_database() AND table_oid = ?"
 _FIND_TABLES = """
 SELECT schema_name, table_name FROM duckdb_tables()
@@ -147,7 +151,8 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
             if relation is None:
                 return None
             rows = 0 if relation.is_view else _count(connection, table)
-        return TargetTable(relation.columns, rows, relation.mark, relation.is_view)
+            key = () if relation.is_view else _primary_key(connection, relation)
+        return TargetTable(relation.columns, rows, relation.mark, relation.is_view, key)
 
     def create_load_table(
         self, load: TableName, columns: Sequence[LoadColumn], target: TableName, mark: PublishMark
@@ -436,6 +441,11 @@ def _find(connection: duckdb.DuckDBPyConnection, table: TableName) -> _Relation 
         comment=comment,
         is_view=is_view,
     )
+
+
+def _primary_key(connection: duckdb.DuckDBPyConnection, relation: _Relation) -> tuple[str, ...]:
+    found = connection.execute(_FIND_PRIMARY_KEY, [relation.oid]).fetchone()
+    return tuple(found[0]) if found else ()
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: TableName) -> int:

@@ -80,7 +80,8 @@ class SnowflakeWarehouse(SnowflakeClient, Warehouse):
             if found is None:
                 return None
             rows = 0 if found.is_view else self._count(table)
-        return TargetTable(found.columns, rows, found.mark, found.is_view)
+            key = () if found.is_view else self._primary_key(table)
+        return TargetTable(found.columns, rows, found.mark, found.is_view, key)
 
     def create_load_table(
         self, load: TableName, columns: Sequence[LoadColumn], target: TableName, mark: PublishMark
@@ -252,6 +253,11 @@ class SnowflakeWarehouse(SnowflakeClient, Warehouse):
             is_view=is_view,
             is_transient=rows[0]["IS_TRANSIENT"] == "YES",
         )
+
+    def _primary_key(self, table: TableName) -> tuple[str, ...]:
+        """The columns of the declared primary key, which Snowflake doesn't enforce."""
+        rows = self._run(f"SHOW PRIMARY KEYS IN TABLE {_sql(table)}", "describe", table)
+        return tuple(row["column_name"] for row in sorted(rows, key=lambda row: int(row["key_sequence"])))
 
     def _require_own(self, load: TableName, existing: _Relation) -> None:
         # A table made LIKE the target has no mark until the next statement gives it one.
