@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlsplit
 
-from dagster import ConfigurableIOManager, ConfigurableResource, EnvVar
+from dagster import ConfigurableIOManager, ConfigurableIOManagerFactory, ConfigurableResource, EnvVar
 
 import migration_assets.instance  # noqa: F401 - lets events be written in batches
 from migration_assets.assets import names
@@ -30,7 +30,7 @@ DEPLOYMENT = "DAGSTER_DEPLOYMENT"
 LEDGER_URL = "MIGRATION_LEDGER_URL"
 STAGE_URL = "MIGRATION_STAGE_URL"
 
-Resource = ConfigurableResource[Any] | ConfigurableIOManager
+Resource = ConfigurableResource[Any] | ConfigurableIOManager | ConfigurableIOManagerFactory[Any]
 
 
 class UnknownDeploymentError(ValueError):
@@ -39,11 +39,20 @@ class UnknownDeploymentError(ValueError):
 
 @dataclass(frozen=True)
 class Deployment:
-    """The resources of one deployment by resource key."""
+    """The resources of one deployment by resource key.
+
+    Attributes:
+        results: makes the I/O manager that writes what validations found as tables.
+    """
 
     name: str
     resources: Mapping[str, Resource]
     warehouse_kind: str
+    results: Callable[[], Resource]
+
+    def with_results(self) -> Mapping[str, Resource]:
+        """The resources, and the I/O manager of validation results, which takes a second to import."""
+        return {**self.resources, names.VALIDATION_IO_MANAGER: self.results()}
 
 
 def current_deployment() -> Deployment:
@@ -63,6 +72,11 @@ def migration_home() -> Path:
     return Path(os.environ.get("MIGRATION_HOME") or ".migration").absolute()
 
 
+def reports_folder() -> Path:
+    """The folder of the HTML reports."""
+    return Path(os.environ.get("MIGRATION_REPORTS") or migration_home() / "reports").absolute()
+
+
 def workflows_folder() -> Path:
     """The drop folder."""
     return Path(os.environ.get("MIGRATION_WORKFLOWS") or "workflows").absolute()
@@ -78,7 +92,24 @@ def _local() -> Deployment:
         # Runs that load into one file wait for each other: as long as the load of a large table may take.
         warehouse=DuckDBWarehouse(directory=str(home / "warehouse"), lock_timeout_seconds=3600),
         warehouse_kind="duckdb",
+        results=_duckdb_results,
     )
+
+
+def _duckdb_results() -> Resource:
+    from dagster_duckdb_pandas import DuckDBPandasIOManager
+
+    file = migration_home() / "warehouse" / f"{_metadata_database()}.duckdb"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return DuckDBPandasIOManager(database=str(file), schema=_validation_schema())
+
+
+def _metadata_database() -> str:
+    return os.environ.get("MIGRATION_METADATA_DATABASE") or "MIGRATION_METADATA"
+
+
+def _validation_schema() -> str:
+    return os.environ.get("MIGRATION_VALIDATION_SCHEMA") or "DATA_VALIDATION"
 
 
 def _staging() -> Deployment:
@@ -114,6 +145,26 @@ def _snowflake(name: str, *, database_prefix: str) -> Deployment:
         stage=_stage(snowflake),
         warehouse=SnowflakeWarehouse(snowflake=snowflake, database_prefix=database_prefix),
         warehouse_kind="snowflake",
+        results=lambda: _snowflake_results(database_prefix),
+    )
+
+
+def _snowflake_results(database_prefix: str) -> Resource:
+    from dagster_snowflake_pandas import SnowflakePandasIOManager
+
+    key_file = "SNOWFLAKE_PRIVATE_KEY_PATH" in os.environ
+    return SnowflakePandasIOManager(
+        account=EnvVar("SNOWFLAKE_ACCOUNT"),
+        user=EnvVar("SNOWFLAKE_USER"),
+        role=os.environ.get("SNOWFLAKE_ROLE"),
+        warehouse=EnvVar("SNOWFLAKE_WAREHOUSE"),
+        password=None if key_file else EnvVar("SNOWFLAKE_PASSWORD"),
+        private_key_path=EnvVar("SNOWFLAKE_PRIVATE_KEY_PATH") if key_file else None,
+        private_key_password=EnvVar("SNOWFLAKE_PRIVATE_KEY_PASSWORD")
+        if key_file and "SNOWFLAKE_PRIVATE_KEY_PASSWORD" in os.environ
+        else None,
+        database=database_prefix + _metadata_database(),
+        schema=_validation_schema(),
     )
 
 
@@ -159,7 +210,13 @@ def _copy_format() -> CopyFormat:
 
 
 def _deployment(
-    name: str, *, ledger: LedgerResource, stage: Resource, warehouse: Resource, warehouse_kind: str
+    name: str,
+    *,
+    ledger: LedgerResource,
+    stage: Resource,
+    warehouse: Resource,
+    warehouse_kind: str,
+    results: Callable[[], Resource],
 ) -> Deployment:
     return Deployment(
         name,
@@ -182,6 +239,7 @@ def _deployment(
             ),
         },
         warehouse_kind,
+        results,
     )
 
 

@@ -1,8 +1,9 @@
 """The jobs: plan a workflow, and run one from file to checked tables in a single process."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from dagster import (
     Config,
@@ -31,7 +32,8 @@ from migration_assets.assets.generations import (
     start,
     workflow_tables,
 )
-from migration_assets.deployments import Deployment
+from migration_assets.assets.validating import ComparedTable, build_validation_assets, compared_tables
+from migration_assets.deployments import Deployment, reports_folder
 from migration_assets.planning import PlanError
 from migration_assets.resources.ledger import (
     GenerationRecord,
@@ -40,13 +42,18 @@ from migration_assets.resources.ledger import (
     SubmittedTable,
     TableBusyError,
     WorkflowStatus,
+    WorkflowType,
 )
 from migration_assets.resources.sources.base import Source, SourceError
 from migration_assets.resources.warehouses.base import Warehouse, WarehouseError
-from migration_assets.workflow import Workflow, load_workflow
+from migration_assets.validation.results import Verdict
+from migration_assets.workflow import ValidationWorkflow, Workflow, load_file, load_workflow, validation_of
 
 RUN_WORKFLOW = "run_workflow"
 PLAN_WORKFLOW = "plan_workflow"
+VALIDATE_WORKFLOW = "validate_workflow"
+
+_PROVEN = (Verdict.PASS.value, Verdict.WAIVED.value)
 
 
 class WorkflowFile(Config):
@@ -65,6 +72,18 @@ class WorkflowFile(Config):
     fresh: bool = False
     metrics: bool = True
     fingerprint: bool = True
+
+
+class ValidationFile(Config):
+    """Which workflow file to validate.
+
+    Attributes:
+        file: path of a validation workflow file, or of a migration workflow, whose tables are then compared.
+        source_platform: the source's platform, when the file doesn't say it.
+    """
+
+    file: str
+    source_platform: str | None = None
 
 
 @dataclass(frozen=True)
@@ -170,9 +189,64 @@ def build_plan_workflow_job(deployment: Deployment) -> JobDefinition:
     return plan_workflow
 
 
-def submit(ledger: Ledger, workflow: Workflow, status: WorkflowStatus) -> None:
+def build_validate_workflow_job(deployment: Deployment) -> JobDefinition:
+    """The job that compares every table of a validation workflow with its target, in one process."""
+
+    @op(name="validate_tables", description="Compares every table of a validation workflow file with its target.")
+    def validate_tables(context: OpExecutionContext, config: ValidationFile) -> None:
+        workflow = load_validation(config.file, config.source_platform)
+        with build_resources({names.LEDGER: deployment.resources[names.LEDGER]}) as resources:
+            ledger: Ledger = getattr(resources, names.LEDGER).ledger
+            submit(ledger, workflow, WorkflowStatus.EXECUTING)
+            result = materialize(
+                build_validation_assets(workflow, warehouse_kind=deployment.warehouse_kind, reports=reports_folder()),
+                instance=context.instance,
+                resources=dict(deployment.with_results()),
+                partition_key=workflow.name,
+                tags={
+                    names.WORKFLOW_TAG: workflow.name,
+                    **names.affinity_tags(workflow.affinity),
+                    "dagster/parent_run_id": context.run_id,
+                    "dagster/root_run_id": context.run_id,
+                },
+                run_config={key: value for key, value in context.run_config.items() if key == "loggers"},
+                raise_on_error=False,
+            )
+            ledger.set_workflow_status(workflow.name, WorkflowStatus.COMPLETED)
+            if not result.success:
+                failure = RunFailure.of(result.run_id, result.all_events, "the run failed; see its log in Dagster")
+                raise Failure(failure.message, allow_retries=False)
+            verdicts = {record.table: record.verdict for record in ledger.validations(workflow.name)}
+        bad = [f"{table}: {verdict}" for table, verdict in verdicts.items() if verdict not in _PROVEN]
+        if bad:
+            told = f"{len(bad)} of {len(verdicts)} tables are not proven equal: {'; '.join(bad)}"
+            raise Failure(told, allow_retries=False)
+
+    @job(
+        name=VALIDATE_WORKFLOW,
+        executor_def=in_process_executor,
+        description="Compares the tables of a validation workflow file with their targets, and reports.",
+    )
+    def validate_workflow() -> None:
+        validate_tables()
+
+    return validate_workflow
+
+
+def load_validation(file: str | Path, source_platform: str | None) -> ValidationWorkflow:
+    """A validation workflow; of a migration workflow, the validation that it implies."""
+    workflow = load_file(file, source_platform)
+    return validation_of(workflow) if isinstance(workflow, Workflow) else workflow
+
+
+def submit(ledger: Ledger, workflow: Workflow | ValidationWorkflow, status: WorkflowStatus) -> None:
     """Writes the workflow, its tables and its file down."""
     file = str(workflow.file.absolute())
+    tables: Sequence[WorkflowTable | ComparedTable]
+    if isinstance(workflow, ValidationWorkflow):
+        workflow_type, tables = WorkflowType.VALIDATION, compared_tables(workflow)
+    else:
+        workflow_type, tables = WorkflowType.MIGRATION, workflow_tables(workflow)
     ledger.record_file(file, workflow.content_hash)
     ledger.submit_workflow(
         name=workflow.name,
@@ -183,9 +257,10 @@ def submit(ledger: Ledger, workflow: Workflow, status: WorkflowStatus) -> None:
         configuration=workflow.raw,
         tables=[
             SubmittedTable(table.slug, qualified_name(table.config.source), qualified_name(table.config.target))
-            for table in workflow_tables(workflow)
+            for table in tables
         ],
         status=status,
+        workflow_type=workflow_type,
     )
 
 

@@ -49,8 +49,10 @@ from migration_assets.resources.ledger import (
     LedgerResource,
     WorkflowRecord,
     WorkflowStatus,
+    WorkflowType,
 )
-from migration_assets.workflow import Workflow, WorkflowError, parse_workflow
+from migration_assets.validation.frame_names import FRAME_NAMES
+from migration_assets.workflow import ValidationWorkflow, Workflow, WorkflowError, parse_file
 
 TICK_SECONDS = 3
 """Less than the 5 seconds between two looks of the daemon: a sensor that is due in 5 seconds misses every other one."""
@@ -95,7 +97,9 @@ def build_workflow_files_sensor(plan_workflow: JobDefinition) -> SensorDefinitio
         requests = [
             request
             for workflow in ledger.ledger.workflows()
-            if workflow.status is WorkflowStatus.PENDING and (request := _planning(workflow)).run_key not in asked
+            if workflow.status is WorkflowStatus.PENDING
+            and workflow.type is WorkflowType.MIGRATION
+            and (request := _planning(workflow)).run_key not in asked
         ]
         if requests:
             return SensorResult(run_requests=requests[:MAX_RUNS_PER_TICK])
@@ -129,7 +133,7 @@ def _submit_file(path: Path, known: FileRecord | None, ledger: Ledger) -> str | 
     if known is not None and known.valid and known.content_hash == content_hash:
         return None
     try:
-        workflow = parse_workflow(content, file=path)
+        workflow = parse_file(content, file=path)
         if _require_new(workflow, ledger):
             submit(ledger, workflow, WorkflowStatus.PENDING)
         else:
@@ -149,7 +153,7 @@ class DuplicateWorkflowError(Exception):
     """Two files of the drop folder are the same workflow."""
 
 
-def _require_new(workflow: Workflow, ledger: Ledger) -> bool:
+def _require_new(workflow: Workflow | ValidationWorkflow, ledger: Ledger) -> bool:
     """Whether a workflow is new or changed; not so when only its file's name is another one.
 
     Raises:
@@ -182,11 +186,15 @@ def _is_another_file(other: Path, file: Path) -> bool:
 def _planning(workflow: WorkflowRecord) -> RunRequest:
     configuration = WorkflowFile(file=workflow.file)
     return RunRequest(
-        # A content that comes back after another one is submitted again, and so runs again.
-        run_key=f"{workflow.name}/{workflow.content_hash}/{workflow.submitted_at.isoformat()}",
+        run_key=_submission_key(workflow),
         run_config={"ops": {"plan_tables": {"config": configuration.model_dump()}}},
         tags={names.WORKFLOW_TAG: workflow.name, **names.affinity_tags(workflow.affinity)},
     )
+
+
+def _submission_key(workflow: WorkflowRecord) -> str:
+    # A content that comes back after another one is submitted again, and so runs again.
+    return f"{workflow.name}/{workflow.content_hash}/{workflow.submitted_at.isoformat()}"
 
 
 def _shortened(problems: list[str]) -> str:
@@ -211,24 +219,49 @@ def _shortened(problems: list[str]) -> str:
     minimum_interval_seconds=TICK_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
     asset_selection="*",
-    description="Asks for a run of every table that is planned and not moved yet.",
+    description="Asks for a run of every table that is planned and not moved yet, and of every new validation.",
 )
 def due_tables(context: SensorEvaluationContext, ledger: LedgerResource) -> SensorResult:
     """Looks at the ledger's state, not at events: what is planned gets a run, whatever was missed before."""
     # The order of planning: who came first is served first.
     planned = sorted(ledger.ledger.generations(status=GenerationStatus.PLANNED), key=lambda generation: generation.id)
-    if not planned:
+    validations = [
+        workflow
+        for workflow in ledger.ledger.workflows()
+        if workflow.type is WorkflowType.VALIDATION and workflow.status is WorkflowStatus.PENDING
+    ]
+    if not planned and not validations:
         return SensorResult(skip_reason="no table is due")
     asked = _run_keys(context.instance)
     due = [generation for generation in planned if _run_key(generation) not in asked]
-    if not due:
-        return SensorResult(skip_reason=f"tables whose runs wait for their turn: {len(planned)}")
+    unasked = [workflow for workflow in validations if _submission_key(workflow) not in asked]
+    if not due and not unasked:
+        return SensorResult(skip_reason=f"tables whose runs wait for their turn: {len(planned) + len(validations)}")
     assert context.repository_def is not None
     assets = context.repository_def.asset_graph
     ready = [generation for generation in due if assets.has(names.target_key(generation.workflow, generation.table))]
-    if ready:
-        return SensorResult(run_requests=list(_requests(ready[:MAX_RUNS_PER_TICK], ledger.ledger)))
-    return _reload_definitions(context, due)
+    requests = list(_requests(ready[:MAX_RUNS_PER_TICK], ledger.ledger))
+    missing = [f"{generation.workflow}/{generation.table}" for generation in due if generation not in ready]
+    for workflow in unasked:
+        tables = [str(row["table_name"]) for row in ledger.ledger.view("DATA_VALIDATION_RESULT", workflow.name)]
+        selection = [names.validated_key(workflow.name, table) for table in tables]
+        if all(assets.has(key) for key in selection):
+            requests.append(_validation(workflow, selection))
+        else:
+            missing.append(workflow.name)
+    if requests:
+        return SensorResult(run_requests=requests[:MAX_RUNS_PER_TICK])
+    return _reload_definitions(context, missing)
+
+
+def _validation(workflow: WorkflowRecord, tables: list[AssetKey]) -> RunRequest:
+    results = [names.results_key(workflow.name, frame) for frame in FRAME_NAMES]
+    return RunRequest(
+        run_key=_submission_key(workflow),
+        asset_selection=[*tables, *results],
+        partition_key=workflow.name,
+        tags={names.WORKFLOW_TAG: workflow.name, **names.affinity_tags(workflow.affinity)},
+    )
 
 
 def _requests(due: list[GenerationRecord], ledger: Ledger) -> Iterator[RunRequest]:
@@ -266,12 +299,12 @@ def _run_keys(instance: DagsterInstance) -> set[str]:
     return {key for _, keys in instance.get_run_tags(tag_keys=[RUN_KEY_TAG]) for key in keys}
 
 
-def _reload_definitions(context: SensorEvaluationContext, due: list[GenerationRecord]) -> SensorResult:
+def _reload_definitions(context: SensorEvaluationContext, missing: list[str]) -> SensorResult:
     """Has the code server load the definitions again, so that the assets of new tables exist.
 
     The web server and the daemon watch the code server, and have its new definitions a second later.
     """
-    tables = sorted(f"{generation.workflow}/{generation.table}" for generation in due)
+    tables = sorted(missing)
     digest = hashlib.sha256("\n".join(tables).encode()).hexdigest()
     before, _, moment = (context.cursor or "").partition(" ")
     text = f"tables that are due, and not among the definitions: {len(tables)} ({', '.join(tables[:LONGEST_MESSAGE])})"

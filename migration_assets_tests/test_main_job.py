@@ -25,7 +25,7 @@ from migration_assets_tests.main_job import (
 )
 from migration_assets_tests.servers import PostgreSQLDatabase, S3Bucket
 
-ALL_PASS = {"schema": "pass", "row_count": "pass", "metrics": "pass"}
+ALL_PASS = {"schema": "pass", "row_count": "pass", "fingerprint": "pass", "metrics": "pass"}
 
 
 @pytest.fixture

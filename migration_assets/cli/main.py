@@ -1,6 +1,7 @@
-"""`migrate check | plan | run | status | errors | schema`: results on stdout, everything else on stderr.
+"""`migrate check | plan | run | validate | status | errors | schema`: results on stdout, all else on stderr.
 
-Exit codes: 0 done, 1 something failed, 2 the input (file, option, environment) is wrong.
+Exit codes: 0 done, 1 something failed or differs, 2 the input (file, option, environment) is wrong, or `validate`
+could not prove that nothing differs.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import NoReturn, ParamSpec
 
 import click
 from dotenv import load_dotenv
 
+from migration_assets.validation.results import Verdict
 from migration_assets.workflow import (
     SOURCE_PLATFORMS,
+    Workflow,
     WorkflowError,
     json_schema,
-    load_workflow,
+    load_file,
+    validation_json_schema,
 )
 
 # How Dagster names an environment variable that a resource wants and nobody has set.
@@ -29,6 +33,7 @@ _UNSET_VARIABLE = re.compile(r'environment variable "(\w+)"')
 
 FAILED = 1
 WRONG_INPUT = 2
+NOT_PROVEN = 2
 
 _Parameters = ParamSpec("_Parameters")
 
@@ -78,7 +83,7 @@ def _command(function: Callable[_Parameters, None]) -> Callable[_Parameters, Non
 def check(file: Path, source_platform: str | None, as_json: bool) -> None:
     """Check a workflow FILE, without any connection."""
     try:
-        workflow = load_workflow(file, source_platform)
+        workflow = load_file(file, source_platform)
     except WorkflowError as error:
         if as_json:
             problems = [
@@ -103,7 +108,7 @@ def plan(file: Path, source_platform: str | None, as_json: bool) -> None:
     from migration_assets.cli.reports import plan_as_json, print_plan
     from migration_assets.cli.session import plan_workflow
 
-    workflow = load_workflow(file, source_platform)
+    workflow = _migration(file, source_platform)
     plans, problems, reading = plan_workflow(workflow)
     if as_json:
         _print_json(
@@ -137,7 +142,7 @@ def run(file: Path, source_platform: str | None, fresh: bool, metrics: bool, fin
 
     # Imported for good: without this every collection of garbage walks through all of Dagster.
     gc.freeze()
-    workflow = load_workflow(file, source_platform)
+    workflow = _migration(file, source_platform)
     succeeded = migrate_workflow(workflow, file, source_platform, fresh=fresh, metrics=metrics, fingerprint=fingerprint)
     status = workflow_status(workflow.name)
     if as_json:
@@ -146,6 +151,39 @@ def run(file: Path, source_platform: str | None, fresh: bool, metrics: bool, fin
         print_status(status)
     if not succeeded:
         sys.exit(FAILED)
+
+
+@main.command()
+@_file
+@_platform
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the HTML report here, too.")
+@_as_json
+@_command
+def validate(file: Path, source_platform: str | None, report: Path | None, as_json: bool) -> None:
+    """Compare the tables of a workflow FILE with their targets.
+
+    FILE is a validation workflow, or a migration workflow whose tables are compared whole. Exit code 0: all are
+    equal or excused by waivers; 1: something differs; 2: not proven, or the input is wrong.
+    """
+    from migration_assets.cli.session import SessionError, validate_workflow
+    from migration_assets.cli.validation_reports import print_validation, validation_as_json
+    from migration_assets.validation.html_report import render
+
+    try:
+        result, written = validate_workflow(file, source_platform)
+    except SessionError as error:
+        _fail(str(error), WRONG_INPUT)
+    if report is not None:
+        report.write_text(render(result), encoding="utf-8")
+        written = report
+    if as_json:
+        _print_json(validation_as_json(result))
+    else:
+        print_validation(result, written)
+    if result.verdict is Verdict.FAIL:
+        sys.exit(FAILED)
+    if result.verdict is Verdict.INCONCLUSIVE:
+        sys.exit(NOT_PROVEN)
 
 
 @main.command()
@@ -183,15 +221,23 @@ def errors(workflow: str | None, as_json: bool) -> None:
 
 
 @main.command()
-def schema() -> None:
+@click.option("--validation", is_flag=True, help="Of validation workflows instead of migrations.")
+def schema(validation: bool) -> None:
     """Print the JSON Schema of workflow files, for editors."""
-    _print_json(json_schema())
+    _print_json(validation_json_schema() if validation else json_schema())
+
+
+def _migration(file: Path, source_platform: str | None) -> Workflow:
+    workflow = load_file(file, source_platform)
+    if isinstance(workflow, Workflow):
+        return workflow
+    _fail(f"{file} is a validation workflow: use `migrate validate {file}`", WRONG_INPUT)
 
 
 def _print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> NoReturn:
     click.echo(message, err=True)
     sys.exit(code)

@@ -6,23 +6,38 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 
 from dagster import DagsterInstance, build_resources
 
 from migration_assets.assets import names
 from migration_assets.assets.generations import plan, source_database, workflow_tables
+from migration_assets.assets.validating import workflow_result
 from migration_assets.cli.progress import show_progress
-from migration_assets.deployments import current_deployment, migration_home
+from migration_assets.deployments import current_deployment, migration_home, reports_folder
 from migration_assets.instance import CONFIGURATION
-from migration_assets.jobs import WorkflowFile, build_run_workflow_job, open_connections
+from migration_assets.jobs import (
+    RunFailure,
+    ValidationFile,
+    WorkflowFile,
+    build_run_workflow_job,
+    build_validate_workflow_job,
+    load_validation,
+    open_connections,
+)
 from migration_assets.planning import PlanError, TablePlan
 from migration_assets.resources.ledger import GenerationRecord, Ledger, PartitionStatus
 from migration_assets.resources.sources.base import SourceError
 from migration_assets.resources.warehouses.base import WarehouseError
+from migration_assets.validation.results import WorkflowResult
 from migration_assets.workflow import Workflow
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class SessionError(Exception):
+    """A run ended before it did what it was started for; the text says why."""
 
 
 @contextmanager
@@ -88,6 +103,33 @@ def migrate_workflow(
             raise_on_error=False,
         )
     return bool(result.success)
+
+
+def validate_workflow(file: Path, source_platform: str | None) -> tuple[WorkflowResult, Path | None]:
+    """Compares every table of a workflow file with its target, in this process.
+
+    Returns:
+        What was found, and the HTML report.
+
+    Raises:
+        SessionError: the run ended before the tables were compared.
+    """
+    deployment = current_deployment()
+    workflow = load_validation(file, source_platform)
+    config = ValidationFile(file=str(file), source_platform=source_platform)
+    with open_connections(deployment, workflow.source_platform) as connections, dagster_instance() as instance:
+        begun = datetime.now(timezone.utc)
+        run = build_validate_workflow_job(deployment).execute_in_process(
+            instance=instance,
+            run_config={"ops": {"validate_tables": {"config": config.model_dump()}}, **_QUIET},
+            tags={names.WORKFLOW_TAG: workflow.name, **names.affinity_tags(workflow.affinity)},
+            raise_on_error=False,
+        )
+        result = workflow_result(connections.ledger, workflow)
+        if len(result.tables) < len(workflow.tables) or any(table.started_at < begun for table in result.tables):
+            failure = RunFailure.of(run.run_id, run.all_events, "the run failed; see its log in Dagster")
+            raise SessionError(failure.message)
+    return result, reports_folder() / f"{workflow.name}.html"
 
 
 def workflow_status(workflow: str | None) -> dict[str, list[dict[str, object]]]:

@@ -24,12 +24,12 @@ from migration_assets.platforms.base import (
     TableName,
     TargetPlatform,
 )
-from migration_assets.workflow import Identifier, TableConfiguration, Workflow
+from migration_assets.workflow import Identifier, TableConfiguration, ValidationTable, Workflow
 
 _NOT_IN_A_SLUG = re.compile(r"[^A-Za-z0-9_]+")
 
 
-def table_slugs(tables: Sequence[TableConfiguration]) -> list[str]:
+def table_slugs(tables: Sequence[TableConfiguration | ValidationTable]) -> list[str]:
     """A short name for each table of a workflow, for asset keys, paths and the ledger.
 
     It is the source table's name where that is unique and plain, otherwise as much of the whole name as

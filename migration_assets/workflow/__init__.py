@@ -33,6 +33,7 @@ from migration_assets.workflow.validation_model import (
     ValidationWorkflowConfiguration,
     Waiver,
 )
+from migration_assets.workflow.validation_of_migration import validation_of
 
 __all__ = [
     "SOURCE_PLATFORMS",
@@ -69,4 +70,5 @@ __all__ = [
     "parse_workflow",
     "unsupported",
     "validation_json_schema",
+    "validation_of",
 ]

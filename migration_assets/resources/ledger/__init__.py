@@ -11,8 +11,10 @@ from migration_assets.resources.ledger.ledger import (
     PlannedPartition,
     SubmittedTable,
     TableBusyError,
+    ValidationRecord,
     WorkflowRecord,
     WorkflowStatus,
+    WorkflowType,
 )
 from migration_assets.resources.ledger.resource import LedgerResource
 
@@ -28,6 +30,8 @@ __all__ = [
     "PlannedPartition",
     "SubmittedTable",
     "TableBusyError",
+    "ValidationRecord",
     "WorkflowRecord",
     "WorkflowStatus",
+    "WorkflowType",
 ]

@@ -17,6 +17,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from migration_assets.resources.ledger import schema
 
+KEPT_RESULTS = 10
+"""Validations of a table that are kept whole; of older ones the verdict remains."""
+
 FILE_STAGE = "workflow file"
 """The stage of errors that are in the file itself."""
 
@@ -27,6 +30,13 @@ class WorkflowStatus(str, Enum):
     PENDING = "PENDING"
     EXECUTING = "EXECUTING"
     COMPLETED = "COMPLETED"
+
+
+class WorkflowType(str, Enum):
+    """What a workflow does."""
+
+    MIGRATION = "data-migration"
+    VALIDATION = "data-validation"
 
 
 class GenerationStatus(str, Enum):
@@ -108,6 +118,7 @@ class WorkflowRecord:
 
     id: int
     name: str
+    type: WorkflowType
     file: str
     content_hash: str
     status: WorkflowStatus
@@ -124,6 +135,17 @@ class CheckRecord:
     name: str
     verdict: str
     details: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class ValidationRecord:
+    """What a run found when it compared a table with its target; `result` is the validation's JSON."""
+
+    table: str
+    run_id: str
+    verdict: str
+    result: str
+    evaluated_at: datetime
 
 
 @dataclass(frozen=True)
@@ -219,6 +241,7 @@ class Ledger:
         configuration: Mapping[str, object],
         tables: Sequence[SubmittedTable],
         status: WorkflowStatus = WorkflowStatus.PENDING,
+        workflow_type: WorkflowType = WorkflowType.MIGRATION,
     ) -> None:
         """Writes a workflow down, or its new version in the place of the old one.
 
@@ -228,7 +251,7 @@ class Ledger:
         table = schema.workflows
         values = {
             "file": file,
-            "workflow_type": "data-migration",
+            "workflow_type": workflow_type.value,
             "content_hash": content_hash,
             "source_platform": source_platform,
             "affinity": affinity,
@@ -295,6 +318,7 @@ class Ledger:
             WorkflowRecord(
                 row.id,
                 row.name,
+                WorkflowType(row.workflow_type),
                 row.file,
                 row.content_hash,
                 WorkflowStatus(row.status),
@@ -529,7 +553,7 @@ class Ledger:
         with self._engine.begin() as connection:
             connection.execute(statement, parameters)
 
-    # -- checks and errors ----------------------------------------------------------------------
+    # -- checks ---------------------------------------------------------------------------------
 
     def record_check(self, generation_id: int, check: CheckRecord) -> None:
         """Keeps the verdict of a check; a later one takes its place."""
@@ -555,6 +579,47 @@ class Ledger:
             return [
                 CheckRecord(row.name, row.verdict, json.loads(row.details)) for row in connection.execute(query).all()
             ]
+
+    # -- validations ----------------------------------------------------------------------------
+
+    def record_validation(self, *, workflow: str, table: str, run_id: str, verdict: str, result: str) -> None:
+        """Keeps what a run found; the whole of it for the last `KEPT_RESULTS` runs of a table."""
+        validations, tables, workflows = schema.validations, schema.tables, schema.workflows
+        of_table = (
+            sa.select(tables.c.id)
+            .join(workflows, workflows.c.id == tables.c.workflow_id)
+            .where(workflows.c.name == workflow, tables.c.name == table)
+        )
+        with self._engine.begin() as connection:
+            table_id = connection.execute(of_table).scalar_one()
+            connection.execute(
+                validations.insert().values(
+                    table_id=table_id, run_id=run_id, verdict=verdict, result=result, evaluated_at=_now()
+                )
+            )
+            mine = validations.c.table_id == table_id
+            newest = sa.select(validations.c.id).where(mine).order_by(validations.c.id.desc()).limit(KEPT_RESULTS)
+            kept = list(connection.execute(newest).scalars())
+            connection.execute(validations.update().where(mine, validations.c.id.not_in(kept)).values(result=None))
+
+    def validations(self, workflow: str) -> list[ValidationRecord]:
+        """The last result of each table of a workflow that has one, in the workflow's order."""
+        validations, tables, workflows = schema.validations, schema.tables, schema.workflows
+        newest = sa.select(sa.func.max(validations.c.id)).group_by(validations.c.table_id)
+        query = (
+            sa.select(tables.c.name, validations)
+            .join(tables, tables.c.id == validations.c.table_id)
+            .join(workflows, workflows.c.id == tables.c.workflow_id)
+            .where(workflows.c.name == workflow, tables.c.active, validations.c.id.in_(newest))
+            .order_by(tables.c.position)
+        )
+        with self._engine.connect() as connection:
+            return [
+                ValidationRecord(row.name, row.run_id, row.verdict, row.result, row.evaluated_at)
+                for row in connection.execute(query).all()
+            ]
+
+    # -- errors ---------------------------------------------------------------------------------
 
     def record_error(
         self,
@@ -596,7 +661,12 @@ class Ledger:
 
     def view(self, name: str, workflow: str | None = None) -> list[dict[str, object]]:
         """The rows of one of the operators' views, with lower-case column names."""
-        known = ("WORKFLOW", "TABLE_PROGRESS_WITH_EXAMPLE_ERROR", "DATA_MIGRATION_ERROR")
+        known = (
+            "WORKFLOW",
+            "TABLE_PROGRESS_WITH_EXAMPLE_ERROR",
+            "DATA_MIGRATION_ERROR",
+            "DATA_VALIDATION_RESULT",
+        )
         if name not in known:
             raise ValueError(f"unknown view {name}; one of {', '.join(known)}")
         query = sa.select(sa.text("*")).select_from(sa.text(name))

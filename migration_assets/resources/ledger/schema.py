@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import sqlalchemy as sa
 
-VERSION = 1
+VERSION = 2
 """Raise it with every change of the tables or views."""
 
 metadata = sa.MetaData()
@@ -114,6 +114,19 @@ checks = sa.Table(
     sa.Column("evaluated_at", UtcDateTime, nullable=False),
 )
 
+validations = sa.Table(
+    "validations",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("table_id", sa.ForeignKey("tables.id"), nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("verdict", sa.Text, nullable=False),
+    # The whole result with its evidence; only the last ones of a table keep it.
+    sa.Column("result", sa.Text),
+    sa.Column("evaluated_at", UtcDateTime, nullable=False),
+    sa.Index("validations_of_table", "table_id", "id"),
+)
+
 errors = sa.Table(
     "errors",
     metadata,
@@ -162,7 +175,15 @@ _VIEWS = {
                    CAST(SUM(rows) AS BIGINT) AS rows_moved, CAST(SUM(bytes) AS BIGINT) AS bytes_moved
             FROM partitions GROUP BY generation_id
         ) p ON p.generation_id = g.id
-        WHERE t.active""",
+        WHERE t.active AND w.workflow_type = 'data-migration'""",
+    "DATA_VALIDATION_RESULT": """
+        SELECT t.workflow_id AS WORKFLOW_ID, w.name AS WORKFLOW_NAME, t.name AS TABLE_NAME,
+               t.source AS SOURCE, t.target AS TARGET, v.verdict AS VERDICT, v.run_id AS RUN_ID,
+               v.evaluated_at AS EVALUATED_AT
+        FROM tables t
+        JOIN workflows w ON w.id = t.workflow_id
+        LEFT JOIN validations v ON v.id = (SELECT MAX(u.id) FROM validations u WHERE u.table_id = t.id)
+        WHERE t.active AND w.workflow_type = 'data-validation'""",
     "DATA_MIGRATION_ERROR": """
         SELECT w.id AS WORKFLOW_ID, e.workflow AS WORKFLOW_NAME, e.table_name AS TABLE_NAME,
                g.number AS GENERATION, e.partition_key AS PARTITION_KEY, e.stage AS STAGE,
