@@ -1,4 +1,4 @@
-# make install | test | demo | ui | bench | clean
+# make install | test | demo | ui | bench | bench-validation | clean
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-# Of `make bench`: the scale factor of TPC-H, and how often each contestant has its turn.
+# Of `make bench` and `make bench-validation`: the scale factor of TPC-H, and how often each contestant has its turn.
 SF     ?= 1
 ROUNDS ?= 3
 PEERS  := .migration/benchmark/environments
@@ -20,7 +20,7 @@ export MIGRATION_HOME     := $(CURDIR)/.migration
 export DAGSTER_DEPLOYMENT := local
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install test demo ui bench clean
+.PHONY: help install test demo ui bench bench-validation clean
 
 help:
 	@echo 'make install   a virtual environment in $(VENV) with all that the demo needs'
@@ -28,6 +28,7 @@ help:
 	@echo 'make demo      migrate a PostgreSQL database of public flight data, and report'
 	@echo 'make ui        the Dagster UI, with the demo as its source; Ctrl-C stops both'
 	@echo 'make bench     this program beside its peers, into docs/benchmarks.md; SF=1 is the scale factor, ROUNDS=3'
+	@echo 'make bench-validation   its validation beside its peers, into docs/validation-benchmarks.md; SF and ROUNDS as well'
 	@echo 'make clean     remove the environment and all state'
 
 install: $(VENV)/.installed-demo
@@ -47,6 +48,9 @@ ui: install
 
 bench: $(VENV)/.installed-bench $(patsubst benchmarks/peers/requirements-%.txt,$(PEERS)/%/.installed,$(wildcard benchmarks/peers/requirements-*.txt))
 	$(BIN)/python -m benchmarks.data_path --scale-factor $(SF) --rounds $(ROUNDS) $(BENCH_ARGUMENTS)
+
+bench-validation: $(VENV)/.installed-bench $(PEERS)/reladiff/.installed
+	$(BIN)/python -m benchmarks.validation --scale-factor $(SF) --rounds $(ROUNDS) $(BENCH_ARGUMENTS)
 
 # The server's user is another one when root runs it, so it is stopped before its folder goes.
 clean:

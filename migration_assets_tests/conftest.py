@@ -9,6 +9,7 @@ import itertools
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,13 @@ def postgresql_server() -> Iterator[PostgreSQLServer]:
 @pytest.fixture
 def postgresql_database(postgresql_server: PostgreSQLServer) -> Iterator[PostgreSQLDatabase]:
     """An empty database in UTF-8."""
+    with fresh_database(postgresql_server) as database:
+        yield database
+
+
+@contextmanager
+def fresh_database(postgresql_server: PostgreSQLServer) -> Iterator[PostgreSQLDatabase]:
+    """An empty database, for fixtures that live longer than a test."""
     maintenance = PostgreSQLDatabase.of(postgresql_server, "postgres")
     name = f"test_{next(_number)}"
     # template0 is the one that no open session can hold.

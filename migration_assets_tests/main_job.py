@@ -52,7 +52,9 @@ def migrate(file: Path, **options: bool) -> tuple[bool, dict[str, dict[str, Any]
         Whether it succeeded, and the state of its tables by name.
     """
     workflow = load_workflow(file)
-    succeeded = migrate_workflow(workflow, file, None, **{"fresh": False, "metrics": True, "fingerprint": True, **options})
+    succeeded = migrate_workflow(
+        workflow, file, None, **{"fresh": False, "metrics": True, "fingerprint": True, **options}
+    )
     return succeeded, status(workflow.name)
 
 

@@ -312,6 +312,10 @@ def _through_float(source: str, target: str) -> str | None:
     """Whether one number is what printing the other one as a float makes of it, with usual numbers of digits."""
     if not (_is_finite(source) and _is_finite(target)):
         return None
+    first, second = float(source), float(target)
+    # Most differences are larger than any rounding, and the test below is slow.
+    if abs(first - second) > 1e-5 * max(abs(first), abs(second)) + 10.0 ** -min(_digits(source), _digits(target)):
+        return None
     for bits, of_width, digits in ((64, float, (15, 16, 17)), (32, _single, (6, 7, 8, 9))):
         for original, result in ((source, target), (target, source)):
             through = of_width(float(original))

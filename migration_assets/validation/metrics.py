@@ -40,7 +40,6 @@ class MetricColumn:
         only_counted: nothing but its values that are not NULL are counted.
         counts_empty: texts without a character are counted, too.
         counts_distinct: different values are counted, too.
-        as_it_is: the value's own type does the sums, whatever its width.
     """
 
     name: str
@@ -49,7 +48,6 @@ class MetricColumn:
     only_counted: bool = False
     counts_empty: bool = False
     counts_distinct: bool = False
-    as_it_is: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,7 +168,7 @@ def _aggregates(column: MetricColumn, value: exp.Expr) -> list[tuple[str, exp.Ex
         measured = as_number(value)
     elif column_type.kind is Kind.FLOAT:
         # Some systems sum and print narrow numbers as narrow ones, others as wide ones.
-        measured = value if column.as_it_is else exp.cast(value.copy(), exp.DataType.Type.DOUBLE)
+        measured = exp.cast(value.copy(), exp.DataType.Type.DOUBLE)
     elif not column_type.is_ordered:
         return aggregates
     assert measured is not None

@@ -55,7 +55,6 @@ EXACT_METRICS = frozenset({ROW_COUNT, COUNT, NULLS, EMPTY, DISTINCT})
 MOST_TOLD = 5
 """Findings that a summary tells in full."""
 
-_FLOAT_DIGITS = 17
 _DIGITS = (20, 40, 80, 160)
 """Significant digits of an exact fraction's text: as few of these as tell two of them apart."""
 
@@ -167,7 +166,6 @@ class MetricsLevel:
             only_counted=measured.only_counted,
             counts_empty=True,
             counts_distinct=self._config.distinct_metrics and comparable,
-            as_it_is=not modified,
         )
 
     def _source_sql(self, measured: _Measured) -> str:
@@ -289,6 +287,8 @@ def _is_plain(column: ComparedColumn, measured_as: ColumnType) -> bool:
     own = {column.source_type.kind, column.target_type.kind}
     if measured_as.kind is Kind.DECIMAL:
         return Kind.BOOLEAN not in own
+    if measured_as.kind is Kind.FLOAT and 32 in (column.source_type.bits, column.target_type.bits):
+        return False  # Some systems sum and print narrow numbers as narrow ones, others as wide ones.
     # A date is a point in time for whoever reads it.
     return measured_as.kind in (Kind.TIMESTAMP, Kind.TIMESTAMP_TZ) or own == {measured_as.kind}
 
@@ -337,14 +337,8 @@ def _texts(first: Fraction, second: Fraction) -> tuple[str, str]:
     return texts
 
 
-def _digits(value: Fraction, digits: int, *, in_full: bool = True) -> str:
-    """So many digits of a fraction; unless `in_full`, with an exponent where that is shorter."""
-    found = Context(prec=digits).divide(Decimal(value.numerator), Decimal(value.denominator))
-    return _plain(found) if in_full else f"{found.normalize():g}"
-
-
-def _plain(value: Decimal) -> str:
-    text = f"{value:f}"
+def _digits(value: Fraction, digits: int) -> str:
+    text = f"{Context(prec=digits).divide(Decimal(value.numerator), Decimal(value.denominator)):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -352,10 +346,13 @@ def _difference(source: Fraction | None, target: Fraction | None, is_float: bool
     if source is None or target is None:
         return None
     difference = target - source
-    if is_float:
+    if not is_float:
+        return _digits(difference, digits)
+    try:
         # The digits of a binary fraction go on beyond those that mean something.
-        return _digits(difference, _FLOAT_DIGITS, in_full=False)
-    return _digits(difference, digits)
+        return repr(float(difference)).removesuffix(".0")
+    except OverflowError:
+        return _digits(difference, digits)
 
 
 def _relative(source: Fraction | None, target: Fraction | None) -> float | None:

@@ -209,7 +209,7 @@ class RowComparison:
     ) -> None:
         # Where the number of rows differs, every column's sum does: there, all columns are fetched.
         even = [leaf for leaf in leaves if _count(source, leaf) == _count(target, leaf)]
-        uneven = [leaf for leaf in leaves if leaf not in set(even)]
+        uneven = [leaf for leaf in leaves if _count(source, leaf) != _count(target, leaf)]
         differences: list[RowDifference] = []
         unexplained: set[Bucket] = set()
         for group in (even, uneven):

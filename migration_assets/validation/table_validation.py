@@ -11,10 +11,10 @@ from migration_assets.platforms.base import PlatformError, TableName
 from migration_assets.platforms.canonical import SPEC
 from migration_assets.resources.sources.base import Snapshot, Source, SourceError
 from migration_assets.resources.warehouses.base import TargetTable, Warehouse, WarehouseError
-from migration_assets.validation import metrics_level, schema_level
 from migration_assets.validation.alignment import AlignmentError, align
 from migration_assets.validation.causes import classify, display, group, mask
 from migration_assets.validation.cells import RowDifference
+from migration_assets.validation.metrics_level import EXACT_METRICS, MetricsLevel
 from migration_assets.validation.results import (
     BucketFinding,
     CauseGroup,
@@ -31,6 +31,7 @@ from migration_assets.validation.results import (
     Verdict,
 )
 from migration_assets.validation.rows_level import RowComparison, RowsOutcome
+from migration_assets.validation.schema_level import compare_schemas, summary_of
 from migration_assets.validation.sides import BudgetExceededError, Inquiry, SourceSide, TargetSide
 from migration_assets.validation.target_filter import target_condition
 from migration_assets.validation.waivers import waive_metrics, waive_rows, waive_schema
@@ -191,7 +192,7 @@ class _TableValidation:
     # -- levels -------------------------------------------------------------------------------------
 
     def _schema(self) -> tuple[Verdict, str]:
-        findings = schema_level.compare_schemas(
+        findings = compare_schemas(
             self._alignment,
             self._source_table,
             self._target_table,
@@ -200,12 +201,10 @@ class _TableValidation:
             config=self._config,
         )
         self._findings.schema = list(waive_schema(findings, self._config.waivers))
-        return schema_level.summary_of(self._findings.schema)
+        return summary_of(self._findings.schema)
 
     def _metrics(self) -> tuple[Verdict, str]:
-        level = metrics_level.MetricsLevel(
-            self._alignment, self._config, self._source.platform, self._warehouse.platform
-        )
+        level = MetricsLevel(self._alignment, self._config, self._source.platform, self._warehouse.platform)
         inquiry = self._inquiry
         source_rows, target_rows = inquiry.both(
             "metrics",
@@ -213,9 +212,9 @@ class _TableValidation:
             level.target_query(inquiry.target.relation, inquiry.target.where),
         )
         findings = level.findings(source_rows[0], target_rows[0])
-        self._findings.metrics = list(waive_metrics(findings, self._config.waivers))
+        self._findings.metrics = [self._shown_metric(one) for one in waive_metrics(findings, self._config.waivers)]
         verdict, summary = level.summary_of(self._findings.metrics)
-        return self._softened(verdict, summary)
+        return self._pinned(verdict, summary)
 
     def _rows(self) -> tuple[Verdict, str]:
         if not self._alignment.compared:
@@ -230,8 +229,12 @@ class _TableValidation:
             chunks=self._config.chunk_number,
         ).run()
         self._note(outcome)
-        verdict, summary = self._rows_verdict(outcome)
-        return self._softened(verdict, summary)
+        verdict, summary = self._pinned(*self._rows_verdict(outcome))
+        skipped = self._alignment.skipped
+        if verdict in (Verdict.PASS, Verdict.WAIVED) and skipped:
+            reasons = "; ".join(f"{name} ({reason})" for name, reason in skipped.items())
+            return Verdict.INCONCLUSIVE, f"{summary}, but not compared: {reasons}"
+        return verdict, summary
 
     def _partition_column(self) -> str | None:
         written = self._config.partition_column
@@ -286,6 +289,14 @@ class _TableValidation:
                     detail=detail,
                 )
 
+    def _shown_metric(self, finding: MetricFinding) -> MetricFinding:
+        if not self._config.mask_values or finding.metric in EXACT_METRICS:
+            return finding
+        hidden = {
+            name: mask(str(value)) for name in ("source", "target") if (value := getattr(finding, name)) is not None
+        }
+        return finding.model_copy(update={**hidden, "difference": None, "relative": None})
+
     def _shown_cell(self, cell: CellFinding) -> CellFinding:
         return cell.model_copy(update={"source": self._shown(cell.source), "target": self._shown(cell.target)})
 
@@ -320,7 +331,7 @@ class _TableValidation:
 
     # -- verdicts -----------------------------------------------------------------------------------
 
-    def _softened(self, verdict: Verdict, summary: str) -> tuple[Verdict, str]:
+    def _pinned(self, verdict: Verdict, summary: str) -> tuple[Verdict, str]:
         """A verdict that claims no more than was looked at."""
         inquiry = self._inquiry
         loose = [side.name for side in (inquiry.source, inquiry.target) if side.moment is None]
@@ -330,10 +341,6 @@ class _TableValidation:
                 return Verdict.INCONCLUSIVE, f"{unpinned}, which the workflow requires: {summary}"
             if verdict is Verdict.FAIL:
                 return Verdict.INCONCLUSIVE, f"{unpinned}, so it may have changed meanwhile: {summary}"
-        skipped = self._alignment.skipped
-        if verdict in (Verdict.PASS, Verdict.WAIVED) and skipped:
-            reasons = "; ".join(f"{name} ({reason})" for name, reason in skipped.items())
-            return Verdict.INCONCLUSIVE, f"{summary}, but not compared: {reasons}"
         return verdict, summary
 
 

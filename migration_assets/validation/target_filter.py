@@ -31,7 +31,8 @@ def target_condition(clause: str, target: TargetTable, platform: TargetPlatform)
             if isinstance(identifier.parent, exp.Column) and identifier.arg_key == "this":
                 name = _column(name, columns) or name
         if id(identifier) in ours and not any(platform.same_name(name, other) for other in columns):
-            near = get_close_matches(name, columns, n=3, cutoff=0.5)
+            by_lower = {other.lower(): other for other in columns}
+            near = [by_lower[other] for other in get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)]
             cure = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(columns)}"
             raise PlatformError(f"target_where_clause: the target has no column {identifier.name}; {cure}")
         identifier.set("this", name)

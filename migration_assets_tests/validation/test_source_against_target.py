@@ -17,10 +17,10 @@ from migration_assets.resources.sources.base import Snapshot
 from migration_assets.resources.sources.postgresql import PostgreSQLSource
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
 from migration_assets.validation.metrics import metrics_query, read_metrics
+from migration_assets.validation.results import Verdict
 from migration_assets.validation.source_facts import SourceFacts, collect_source_facts
 from migration_assets.validation.target_checks import (
     CheckResult,
-    Verdict,
     check_metrics,
     target_metric_columns,
 )

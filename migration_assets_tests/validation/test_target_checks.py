@@ -12,10 +12,10 @@ from migration_assets.platforms.duckdb import DuckDB
 from migration_assets.platforms.snowflake import Snowflake
 from migration_assets.resources.stages.base import Manifest
 from migration_assets.validation.metrics import Value
+from migration_assets.validation.results import Verdict
 from migration_assets.validation.source_facts import SourceFacts
 from migration_assets.validation.target_checks import (
     CheckResult,
-    Verdict,
     check_metrics,
     check_row_counts,
     check_schema,
