@@ -73,7 +73,7 @@ def bare(file: str) -> None:
             manifests = read_manifests(stage, generation_folder(plan, generation.number))
             load_partitions(generation, keys, manifests, ledger=ledger, stage=stage, warehouse=connections.warehouse)
             generation = generations.current(ledger, plan.workflow, plan.table, None)
-            publish_table(generation, ledger=ledger, stage=stage, warehouse=connections.warehouse)
+            publish_table(generation, ledger=ledger, stage=stage, warehouse=connections.warehouse, source=source)
 
 
 def _measure(arguments: list[str], server: PostgreSQLServer, home: Path) -> tuple[float, float]:

@@ -60,8 +60,26 @@ def _plan(source: Source, number: int, size: int, scratch: Path) -> OwnSample:
 
 
 def _orchestration(source: Source, number: int, scratch: Path) -> OwnSample:
-    whole = _run(source, scratch, "migration_assets.cli", "run", table="tiny", **_BY_ID, metricsCheck=False)
-    bare = _run(source, scratch, "benchmarks.orchestration", "--bare", table="tiny", **_BY_ID, metricsCheck=False)
+    whole = _run(
+        source,
+        scratch,
+        "migration_assets.cli",
+        "run",
+        table="tiny",
+        **_BY_ID,
+        metricsCheck=False,
+        fingerprintCheck=False,
+    )
+    bare = _run(
+        source,
+        scratch,
+        "benchmarks.orchestration",
+        "--bare",
+        table="tiny",
+        **_BY_ID,
+        metricsCheck=False,
+        fingerprintCheck=False,
+    )
     return OwnSample(
         name=f"orchestration-{_TINY}",
         round=number,

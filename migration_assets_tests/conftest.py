@@ -71,12 +71,12 @@ def postgresql_database(postgresql_server: PostgreSQLServer) -> Iterator[Postgre
 
 
 @contextmanager
-def fresh_database(postgresql_server: PostgreSQLServer) -> Iterator[PostgreSQLDatabase]:
+def fresh_database(postgresql_server: PostgreSQLServer, encoding: str = "UTF8") -> Iterator[PostgreSQLDatabase]:
     """An empty database, for fixtures that live longer than a test."""
     maintenance = PostgreSQLDatabase.of(postgresql_server, "postgres")
     name = f"test_{next(_number)}"
     # template0 is the one that no open session can hold.
-    maintenance.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+    maintenance.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
     yield PostgreSQLDatabase.of(postgresql_server, name)
     maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

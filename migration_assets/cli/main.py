@@ -229,9 +229,9 @@ def schema(validation: bool) -> None:
 
 def _migration(file: Path, source_platform: str | None) -> Workflow:
     workflow = load_file(file, source_platform)
-    if isinstance(workflow, Workflow):
-        return workflow
-    _fail(f"{file} is a validation workflow: use `migrate validate {file}`", WRONG_INPUT)
+    if not isinstance(workflow, Workflow):
+        _fail(f"{file} is a validation workflow: use `migrate validate {file}`", WRONG_INPUT)
+    return workflow
 
 
 def _print_json(value: object) -> None:

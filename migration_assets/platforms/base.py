@@ -176,10 +176,9 @@ class SourcePlatform(ABC):
     name: ClassVar[str]
     dialect: ClassVar[str]
 
-    @property
     @abstractmethod
-    def canonical_sql(self) -> CanonicalSQL:
-        """The platform's SQL for fingerprints."""
+    def canonical_sql(self, run: QueryRunner) -> CanonicalSQL:
+        """The platform's SQL for fingerprints; `run` asks the server what it has to know of it."""
 
     @abstractmethod
     def fold(self, identifier: str) -> str:

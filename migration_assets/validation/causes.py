@@ -275,18 +275,18 @@ def _sign(source: str, target: str) -> str | None:
 def _decimal_digits(source: str, target: str) -> str | None:
     if not (_is_finite(source) and _is_finite(target)):
         return None
-    return _fewer_digits(Decimal(source), Decimal(target), _digits(source), _digits(target))
+    return _fewer_digits(Decimal(source), Decimal(target), _digits(source))
 
 
-def _fewer_digits(source: Decimal, target: Decimal, source_digits: int, target_digits: int) -> str | None:
-    """Whether one number is the other one, rounded or cut; the digits of the longer one are those it was given."""
+def _fewer_digits(source: Decimal, target: Decimal, source_digits: int) -> str | None:
+    """Whether the target is the source, rounded or cut; the digits of the source are those it was given.
+
+    A target with more digits than the source has another cause: nothing on the way adds digits.
+    """
     needed = (_significant_digits(source), _significant_digits(target))
-    if needed[0] == needed[1]:
+    if needed[0] <= needed[1]:
         return None
-    if needed[0] > needed[1]:
-        long, short, detail = source, target, f"{source_digits} to {needed[1]} digits"
-    else:
-        long, short, detail = target, source, f"{needed[0]} to {target_digits} digits"
+    long, short, detail = source, target, f"{source_digits} to {needed[1]} digits"
     with localcontext() as context:
         context.prec = _EXACT
         step = Decimal(1).scaleb(-min(needed))
@@ -363,8 +363,15 @@ def _double(text: str) -> float:
 def _ulps(source: str, target: str) -> str | None:
     if not (_is_finite(source) and _is_finite(target)):
         return None
-    ulps = abs(_place(_double(source)) - _place(_double(target)))
-    return f"{ulps} ulp" if ulps <= MOST_ULPS else None
+    left, right = _double(source), _double(target)
+    ulps = abs(_place(left) - _place(right))
+    if ulps <= MOST_ULPS:
+        return f"{ulps} ulp"
+    if _single(left) != left or _single(right) != right:
+        return None
+    # Both were 32 bits wide: neighbours there are 2^29 places apart among doubles.
+    narrow, rest = divmod(ulps, 1 << 29)
+    return f"{narrow} ulp of 32 bits" if narrow <= MOST_ULPS and rest == 0 else None
 
 
 def _place(double: float) -> int:
@@ -384,7 +391,7 @@ def _float_digits(source: str, target: str) -> str | None:
     if not (_is_finite(source) and _is_finite(target)):
         return None
     left, right = Decimal(repr(_double(source))), Decimal(repr(_double(target)))
-    return _fewer_digits(left, right, _significant_digits(left), _significant_digits(right))
+    return _fewer_digits(left, right, _significant_digits(left))
 
 
 # Dates and times.
@@ -419,7 +426,7 @@ def _time_digits(source: str, target: str) -> str | None:
     left, right = _seconds(source), _seconds(target)
     if left is None or right is None:
         return None
-    return _fewer_digits(left, right, _digits(source.removesuffix(" BC")), _digits(target.removesuffix(" BC")))
+    return _fewer_digits(left, right, _digits(source.removesuffix(" BC")))
 
 
 def _time_of_day(source: str, target: str) -> str | None:

@@ -76,7 +76,7 @@ def explain_difference(
     if source_fingerprint(plan, source.platform, snapshot) != facts.fingerprint:
         return "the source has changed since, so the rows can't be told"
     alignment = align_plan(plan, target.columns, side.platform)
-    of_source = SourceSide(snapshot, source.platform.canonical_sql, plan.source, plan.where)
+    of_source = SourceSide(snapshot, source.platform.canonical_sql(snapshot.query), plan.source, plan.where)
     try:
         outcome = RowComparison(alignment, Inquiry(of_source, side), estimated_rows=plan.estimated_rows).run()
     except BudgetExceededError as error:

@@ -169,35 +169,7 @@ class RowComparison:
             if finer is not None:
                 source, target = self._sums("fingerprints of leaves", finer, buckets.chosen(self, differing))
                 buckets, differing = finer, _different(source, target)
-        leaves, left_out = self._affordable(source, target, differing)
-        if left_out:
-            outcome.located = False
-            outcome.notes.append(
-                f"{len(left_out):,} of {len(differing):,} differing leaves were not looked into: they hold more rows "
-                "than are fetched at once"
-            )
-        self._compare_leaves(buckets, source, target, leaves, outcome)
-
-    def _affordable(
-        self, source: Mapping[Bucket, Fingerprint], target: Mapping[Bucket, Fingerprint], leaves: Sequence[Bucket]
-    ) -> tuple[list[Bucket], list[Bucket]]:
-        most = MOST_CELLS // (len(self._columns) + len(self._key) + 1)
-        if self._inquiry.budget.rows is not None:
-            most = min(most, max(1, (self._inquiry.budget.rows - self._inquiry.spent_rows) // 2))
-        taken: list[Bucket] = []
-        rows = 0
-        for leaf in leaves:
-            size = _rows(source, target, leaf)
-            if rows + size > most:
-                continue
-            taken.append(leaf)
-            rows += size
-        if leaves and not taken:
-            raise BudgetExceededError(
-                f"rows of differing leaves: the smallest leaf holds more than the {most:,} rows that may be fetched"
-            )
-        chosen = set(taken)
-        return taken, [leaf for leaf in leaves if leaf not in chosen]
+        self._compare_leaves(buckets, source, target, differing, outcome)
 
     def _compare_leaves(
         self,
@@ -211,21 +183,59 @@ class RowComparison:
         even = [leaf for leaf in leaves if _count(source, leaf) == _count(target, leaf)]
         uneven = [leaf for leaf in leaves if _count(source, leaf) != _count(target, leaf)]
         differences: list[RowDifference] = []
-        unexplained: set[Bucket] = set()
-        for group in (even, uneven):
+        unexplained = left_out = 0
+        for group in (uneven, even):
             if not group:
                 continue
             columns = self._columns
             rows = sum(_rows(source, target, leaf) for leaf in group)
             if group is even and self._key and rows > FEW_ROWS:
                 columns = self._different_columns(buckets, group)
-            found, explained = self._fetched(buckets, group, columns, rows)
+            taken = self._affordable(source, target, group, len(columns))
+            left_out += len(group) - len(taken)
+            found, explained = self._fetched(buckets, taken, columns)
             differences += found
-            unexplained |= set(group) - explained
+            unexplained += len(taken) - len(explained)
         outcome.differences = tuple(differences)
         # JSON of another text may mean the same; nothing else may.
         has_json = any(column.canonical.kind is CanonicalKind.JSON for column in self._columns)
-        outcome.unexplained = 0 if has_json else len(unexplained)
+        outcome.unexplained = 0 if has_json else unexplained
+        if left_out:
+            outcome.located = False
+            outcome.notes.append(
+                f"{left_out:,} of {len(leaves):,} differing leaves were not looked into: they hold more rows than are "
+                "fetched at once"
+            )
+
+    def _affordable(
+        self,
+        source: Mapping[Bucket, Fingerprint],
+        target: Mapping[Bucket, Fingerprint],
+        leaves: Sequence[Bucket],
+        columns: int,
+    ) -> list[Bucket]:
+        """The leaves whose rows may be fetched.
+
+        Raises:
+            BudgetExceededError: not even one leaf may.
+        """
+        most = MOST_CELLS // (columns + len(self._key) + 1)
+        if self._inquiry.budget.rows is not None:
+            most = min(most, (self._inquiry.budget.rows - self._inquiry.spent_rows) // 2)
+        taken: list[Bucket] = []
+        rows = 0
+        for leaf in leaves:
+            size = _rows(source, target, leaf)
+            if rows + size <= most:
+                taken.append(leaf)
+                rows += size
+        if not taken:
+            smallest = min(_rows(source, target, leaf) for leaf in leaves)
+            raise BudgetExceededError(
+                f"rows of differing leaves: {max(most, 0):,} more rows of a side may be fetched, and the smallest leaf "
+                f"has {smallest:,}{self._inquiry.advice('rows')}"
+            )
+        return taken
 
     def _different_columns(self, buckets: _Buckets, leaves: Sequence[Bucket]) -> tuple[ComparedColumn, ...]:
         """The columns whose values, each with its key, differ in some leaves."""
@@ -256,10 +266,9 @@ class RowComparison:
         return tuple(different) or self._columns
 
     def _fetched(
-        self, buckets: _Buckets, leaves: Sequence[Bucket], columns: Sequence[ComparedColumn], rows: int
+        self, buckets: _Buckets, leaves: Sequence[Bucket], columns: Sequence[ComparedColumn]
     ) -> tuple[list[RowDifference], set[Bucket]]:
         """The differing rows of some leaves, and the leaves that they explain."""
-        self._inquiry.require_rows("rows of differing leaves", 2 * rows)
         condition = buckets.chosen(self, leaves)
 
         def query(side: Side, view: Callable[[ComparedColumn], CanonicalColumn], where: str, of: Buckets) -> str:

@@ -143,17 +143,12 @@ class Inquiry:
         self._require_within_budget(step)
         return rows[0], rows[1]
 
-    def require_rows(self, step: str, rows: int) -> None:
-        """Refuses to fetch rows that the budget does not allow.
-
-        Raises:
-            BudgetExceededError: that many more are too many.
-        """
-        if self.budget.rows is not None and self.spent_rows + rows > self.budget.rows:
-            raise BudgetExceededError(
-                f"{step}: about {rows:,} rows would have to be fetched, and the budget of {self.budget.rows:,} rows "
-                "is not enough; raise validation_configuration.budget.rows"
-            )
+    def advice(self, unit: str) -> str:
+        """How to allow more, where the workflow has set a limit."""
+        limit = getattr(self.budget, unit)
+        if limit is None:
+            return ""
+        return f" (the budget of {limit:,} {unit}; raise validation_configuration.budget.{unit})"
 
     def _timed(self, side: Side, statement: str) -> tuple[Answer, float]:
         started = time.monotonic()
@@ -190,10 +185,7 @@ class Inquiry:
             ("rows", self.budget.rows, self.spent_rows),
         ):
             if limit is not None and spent > limit:
-                raise BudgetExceededError(
-                    f"{step}: {spent:,} {unit} came back, more than the budget of {limit:,}; raise "
-                    f"validation_configuration.budget.{unit}"
-                )
+                raise BudgetExceededError(f"{step}: {spent:,} {unit} came back{self.advice(unit)}")
 
 
 def read_buckets(rows: Sequence[Row]) -> dict[Bucket, Fingerprint]:

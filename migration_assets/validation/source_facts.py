@@ -92,7 +92,7 @@ def source_fingerprint(plan: TablePlan, platform: SourcePlatform, snapshot: Snap
     Raises:
         SourceError: the source refused.
     """
-    sql = platform.canonical_sql
+    sql = platform.canonical_sql(snapshot.query)
     relation = plan.source.to_expression(with_database=False).sql(sql.dialect)
     statement = sql.total_query(relation, [_planned(column) for column in fingerprinted_columns(plan)], plan.where)
     (row,) = snapshot.query(statement)

@@ -146,7 +146,9 @@ class _TableValidation:
             parsed = target_condition(config.target_where_clause, self._target_table, warehouse.platform)
             condition = parsed.sql(warehouse.platform.dialect)
         self._inquiry = Inquiry(
-            SourceSide(snapshot, source.platform.canonical_sql, self._source_table.name, config.where_clause),
+            SourceSide(
+                snapshot, source.platform.canonical_sql(snapshot.query), self._source_table.name, config.where_clause
+            ),
             TargetSide(warehouse, target, condition),
             config.budget,
             findings.evidence,

@@ -6,6 +6,7 @@ in its dialect: that it means the same is not shown by these tests.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import duckdb
 import pytest
 import sqlglot
 
+from demo.postgresql_server import PostgreSQLServer
 from migration_assets.platforms.canonical import SPEC, CanonicalKind, CanonicalType, Fingerprint
 from migration_assets.platforms.canonical_sql import (
     CanonicalColumn,
@@ -24,12 +26,13 @@ from migration_assets.platforms.canonical_sql import (
 )
 from migration_assets.platforms.duckdb import DuckDB
 from migration_assets.platforms.duckdb.canonical import DuckDBSQL
-from migration_assets.platforms.postgresql import SESSION_SETTINGS
+from migration_assets.platforms.postgresql import SESSION_SETTINGS, PostgreSQL
 from migration_assets.platforms.postgresql.canonical import PostgreSQLSQL
 from migration_assets.platforms.redshift import RedshiftSQL
 from migration_assets.platforms.snowflake.canonical import SnowflakeSQL
 from migration_assets.platforms.sqlserver import LegacySQLServerSQL, SQLServerSQL
 from migration_assets.platforms.types import TEXT, ColumnType, Kind, decimal, floating, integer, temporal, text
+from migration_assets_tests.conftest import fresh_database
 from migration_assets_tests.platforms.fingerprint_vectors import DOCUMENT, Vector, vectors
 from migration_assets_tests.servers import PostgreSQLDatabase
 
@@ -78,6 +81,7 @@ def postgresql_column(vector: Vector) -> CanonicalColumn:
 
 def postgresql_rows(database: PostgreSQLDatabase, query: str) -> list[tuple[object, ...]]:
     with database.connect() as connection, connection.cursor() as cursor:
+        connection.set_client_encoding("UTF8")
         for name, value in SESSION_SETTINGS.items():
             cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
         cursor.execute(query)
@@ -152,6 +156,15 @@ def test_duckdb_gives_the_lanes(row: dict[str, Any]) -> None:
     hashed = platform.hash(platform.join([platform.literal(token) for token in row["tokens"]]))
     query = f"SELECT {platform.high('h')}, {platform.low('h')} FROM (SELECT {hashed} AS h) AS hashed"
     assert duckdb_connection().execute(parsed(platform, query)).fetchall() == [(int(row["high"]), int(row["low"]))]
+
+
+def test_postgresql_hashes_utf_8_whatever_the_encoding_of_the_database_is(postgresql_server: PostgreSQLServer) -> None:
+    with fresh_database(postgresql_server, "LATIN1") as database:
+        platform = PostgreSQL().canonical_sql(
+            lambda query: [{"server_encoding": row[0]} for row in postgresql_rows(database, query)]
+        )
+        found = postgresql_rows(database, f"SELECT {platform.hex_of_text(platform.literal('é'))}")
+    assert found == [(hashlib.md5("é".encode(), usedforsecurity=False).hexdigest(),)]
 
 
 @pytest.mark.parametrize("entry", DOCUMENT["sets"], ids=lambda entry: str(entry["rows"]))

@@ -71,7 +71,7 @@ MUTATIONS = [
     Mutation("price", "round(price, 1)", "digits after the point"),
     Mutation("wide", "wide + 1", "other value"),
     Mutation("tiny", f"tiny + 0.{'0' * 37}1", "other value"),
-    Mutation("single", "CAST(5.5000005 AS FLOAT)", "digits after the point"),
+    Mutation("single", "CAST(5.5000005 AS FLOAT)", "floating-point rounding"),
     Mutation("ratio", "1.6666666666666665", "floating-point rounding"),  # 1 ulp below 5 / 3
     Mutation("note", "note || ' '", "trailing spaces"),
     Mutation("note", "upper(note)", "upper and lower case"),

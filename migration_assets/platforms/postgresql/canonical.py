@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from migration_assets.platforms.canonical import CanonicalKind
 from migration_assets.platforms.canonical_sql import SCALE_BITS, SMALLEST_NORMAL, CanonicalColumn, CanonicalSQL
 from migration_assets.platforms.postgresql import sql
 from migration_assets.platforms.types import Kind
@@ -21,13 +22,39 @@ class PostgreSQLSQL(CanonicalSQL):
     # using several processes, as OFFSET 0 does.
     fence_column: ClassVar[str] = ", clock_timestamp() AS fence"
 
+    def __init__(self, *, is_utf8: bool = True) -> None:
+        """Knows whether texts of the server are hashed as they are, or must be converted to UTF-8 first."""
+        self._is_utf8 = is_utf8
+
+    def row_text(self, columns: Sequence[CanonicalColumn]) -> str:
+        # concat_ws writes values itself: casts of those that are never NULL would cost a sixth of the query.
+        natural = [None if column.nullable else self._natural(column) for column in columns]
+        return self.join([value or self.token(column) for value, column in zip(natural, columns, strict=True)])
+
+    def _natural(self, column: CanonicalColumn) -> str | None:
+        """The value itself, where PostgreSQL prints it as its canonical text."""
+        kind, value = column.canonical.kind, column.expression
+        if kind in (CanonicalKind.DATE, CanonicalKind.TIME):
+            return value
+        if kind is CanonicalKind.TIMESTAMP:
+            return value if column.type.kind is not Kind.DATE else f"({value})::timestamp"
+        if kind is CanonicalKind.NUMBER and self._has_digits(column, column.canonical.digits):
+            return value
+        return None
+
+    def _has_digits(self, column: CanonicalColumn, digits: int) -> bool:
+        """Whether the column's type itself promises that many digits after the point."""
+        if column.native in _INTEGERS:
+            return column.type.kind is Kind.INTEGER and digits == 0
+        is_decimal = column.native == "numeric" and column.type.kind is Kind.DECIMAL
+        return is_decimal and column.native_arguments[1:] == (digits,)
+
     def decimal(self, column: CanonicalColumn) -> str:
         value, scale = column.expression, column.type.scale or 0
-        if column.native in _INTEGERS and column.type.kind is Kind.INTEGER:
+        if self._has_digits(column, scale):
             return f"{value}::text"
         if column.native == "numeric" and column.native_arguments:
-            # The type itself promises the digits.
-            return f"{value}::text" if column.native_arguments[1:] == (scale,) else self._rounded(value, scale)
+            return self._rounded(value, scale)
         return self._rounded(f"({value})::text::numeric", scale)
 
     def _rounded(self, value: str, scale: int) -> str:
@@ -56,14 +83,13 @@ class PostgreSQLSQL(CanonicalSQL):
         return f"encode({column.expression}, 'hex')"
 
     def date(self, column: CanonicalColumn) -> str:
-        return f"({column.expression})::text"
+        return f"({self._natural(column)})::text"
 
     def time(self, column: CanonicalColumn) -> str:
-        return f"({column.expression})::text"
+        return f"({self._natural(column)})::text"
 
     def timestamp(self, column: CanonicalColumn) -> str:
-        cast = "::timestamp" if column.type.kind is Kind.DATE else ""
-        return f"({column.expression}){cast}::text"
+        return f"({self._natural(column)})::text"
 
     def join(self, tokens: Sequence[str]) -> str:
         return f"concat_ws('|', {', '.join(tokens)})"
@@ -78,10 +104,10 @@ class PostgreSQLSQL(CanonicalSQL):
         return f"substring({hashed} FROM 69 FOR 60)::bigint"
 
     def hex_of_text(self, text: str) -> str:
-        return f"md5(convert_to({text}, 'UTF8'))"
+        return f"md5({text})" if self._is_utf8 else f"md5(convert_to({text}, 'UTF8'))"
 
     def text_bytes(self, text: str) -> str:
-        return f"octet_length(convert_to({text}, 'UTF8'))"
+        return f"octet_length({text})" if self._is_utf8 else f"octet_length(convert_to({text}, 'UTF8'))"
 
     def as_text(self, value: str) -> str:
         return f"({value})::text"

@@ -39,9 +39,10 @@ class PostgreSQL(SourcePlatform):
         """Chooses the format of COPY that rows are read in: binary, or CSV."""
         self._binary = binary
 
-    @property
-    def canonical_sql(self) -> CanonicalSQL:
-        return PostgreSQLSQL()
+    def canonical_sql(self, run: QueryRunner) -> CanonicalSQL:
+        encoding = run("SHOW server_encoding")[0]["server_encoding"]
+        # A database in SQL_ASCII holds the bytes as they came; they are taken for UTF-8, as when they are moved.
+        return PostgreSQLSQL(is_utf8=encoding in ("UTF8", "SQL_ASCII"))
 
     def fold(self, identifier: str) -> str:
         return sql.fold(identifier)
