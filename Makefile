@@ -46,7 +46,7 @@ demo: install
 ui: install
 	$(BIN)/python -m demo ui
 
-bench: $(VENV)/.installed-bench $(patsubst benchmarks/peers/requirements-%.txt,$(PEERS)/%/.installed,$(wildcard benchmarks/peers/requirements-*.txt))
+bench: $(VENV)/.installed-bench $(patsubst benchmarks/peers/requirements-%.txt,$(PEERS)/%/.installed,$(filter-out %-reladiff.txt,$(wildcard benchmarks/peers/requirements-*.txt)))
 	$(BIN)/python -m benchmarks.data_path --scale-factor $(SF) --rounds $(ROUNDS) $(BENCH_ARGUMENTS)
 
 bench-validation: $(VENV)/.installed-bench $(PEERS)/reladiff/.installed

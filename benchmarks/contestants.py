@@ -132,12 +132,12 @@ CONTESTANTS = {
         ),
         Contestant(
             "migration-run",
-            "this program: migrate run --no-metrics",
+            "this program: migrate run --no-metrics --no-fingerprint",
             "job",
-            _migrate("--no-metrics"),
+            _migrate("--no-metrics", "--no-fingerprint"),
             _TARGET_FILE,
         ),
-        Contestant("migration-run-metrics", "this program: migrate run, with metrics", "job", _migrate(), _TARGET_FILE),
+        Contestant("migration-run-checks", "this program: migrate run, all checks", "job", _migrate(), _TARGET_FILE),
         _peer("duckdb-table", "DuckDB: CREATE TABLE AS", "job", "duckdb", "duckdb_table", "*.duckdb"),
         _peer(
             "dlt-connectorx-table",

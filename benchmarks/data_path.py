@@ -184,7 +184,7 @@ def _require_environments(contestants: list[Contestant], environments: Path) -> 
 
 
 def _is_ours(sample: Sample) -> bool:
-    return sample.contestant in (*OURS.values(), "migration-run-metrics")
+    return sample.contestant in (*OURS.values(), "migration-run-checks")
 
 
 def _tell(text: str) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from migration_assets.planning import TablePlan
+from migration_assets.resources.ledger import WorkflowType
 
 VERDICT_STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "waived": "magenta"}
 
@@ -68,6 +69,9 @@ def print_status(status: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
     if not status["workflows"]:
         console.print("no workflow has run yet")
     for workflow in status["workflows"]:
+        if workflow["type"] == WorkflowType.VALIDATION.value:
+            _print_comparisons(workflow, console)
+            continue
         table = Table(title=f"{workflow['name']}: {workflow['status']}", title_justify="left")
         table.add_column("table")
         table.add_column("status")
@@ -103,6 +107,20 @@ def print_status(status: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
         console.print(table)
         for failure in failures:
             console.print(failure, markup=False)
+
+
+def _print_comparisons(workflow: Mapping[str, object], console: Console) -> None:
+    table = Table(title=f"{workflow['name']}: {workflow['status']}", title_justify="left")
+    for name in ("table", "source → target", "verdict", "at"):
+        table.add_column(name)
+    tables = workflow["tables"]
+    assert isinstance(tables, list)
+    for row in tables:
+        verdict = str(row["verdict"] or "")
+        moment = str(row["evaluated_at"] or "")[:19]
+        shown = f"[{VERDICT_STYLES[verdict]}]{verdict}[/]" if verdict else "not compared yet"
+        table.add_row(str(row["table"]), f"{row['source']} → {row['target']}", shown, moment)
+    console.print(table)
 
 
 def print_errors(errors: Sequence[Mapping[str, object]]) -> None:

@@ -139,10 +139,12 @@ def workflow_status(workflow: str | None) -> dict[str, list[dict[str, object]]]:
             (generation.workflow, generation.table): generation for generation in ledger.generations(workflow)
         }
         progress = ledger.view("TABLE_PROGRESS_WITH_EXAMPLE_ERROR", workflow)
+        compared = ledger.view("DATA_VALIDATION_RESULT", workflow)
         return {
             "workflows": [
                 {
                     "name": record.name,
+                    "type": record.type.value,
                     "status": record.status.value,
                     "file": record.file,
                     "started_at": record.started_at and record.started_at.isoformat(),
@@ -151,12 +153,23 @@ def workflow_status(workflow: str | None) -> dict[str, list[dict[str, object]]]:
                         _table_status(ledger, row, generations.get((record.name, str(row["table_name"]))))
                         for row in progress
                         if row["workflow_name"] == record.name
-                    ],
+                    ]
+                    + [_comparison_status(row) for row in compared if row["workflow_name"] == record.name],
                 }
                 for record in ledger.workflows()
                 if workflow in (None, record.name)
             ]
         }
+
+
+def _comparison_status(row: dict[str, object]) -> dict[str, object]:
+    return {
+        "table": row["table_name"],
+        "source": row["source"],
+        "target": row["target"],
+        "verdict": row["verdict"],
+        "evaluated_at": row["evaluated_at"],
+    }
 
 
 def workflow_errors(workflow: str | None) -> list[dict[str, object]]:
