@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
+import pyarrow as pa
 from dagster import ConfigurableResource, InitResourceContext
 from dagster_snowflake import SnowflakeResource
 from pydantic import PrivateAttr
@@ -67,6 +68,20 @@ class SnowflakeSessions:
                 names = [column.name for column in cursor.description or ()]
                 rows: list[ResultRow] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
                 return rows, cursor.sfqid
+        except Error as error:
+            raise SnowflakeSessionError(error) from error
+
+    def read(self, statement: str, **tag: str) -> Iterator[pa.Table]:
+        """The rows of one statement as they come.
+
+        Raises:
+            SnowflakeSessionError: Snowflake refused or failed.
+        """
+        query_tag = json.dumps({"application": "migration-assets", **tag}, ensure_ascii=False)
+        try:
+            with self._session().cursor() as cursor:
+                cursor.execute(statement, _statement_params={"QUERY_TAG": query_tag})
+                yield from cursor.fetch_arrow_batches()
         except Error as error:
             raise SnowflakeSessionError(error) from error
 

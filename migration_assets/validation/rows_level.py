@@ -4,16 +4,19 @@
 2. Buckets that differ are divided into leaves of a few rows, and these summed up.
 3. Columns of leaves that differ are summed up on their own: which columns differ is known before a row is fetched.
 4. Rows of leaves that differ are fetched with those columns, and held against each other as multisets.
+
+JSON that a platform prints in a form of its own can't be hashed there: its texts are read by the worker, which brings
+them into one form and hashes them with the key of their row.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from migration_assets.platforms.base import Row
-from migration_assets.platforms.canonical import CanonicalKind, Fingerprint
+from migration_assets.platforms.canonical import CanonicalKind, CanonicalType, Fingerprint
 from migration_assets.platforms.canonical_sql import (
     Bucket,
     Buckets,
@@ -24,7 +27,7 @@ from migration_assets.platforms.canonical_sql import (
 from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.validation.alignment import Alignment, ComparedColumn
 from migration_assets.validation.cells import PulledRow, RowDifference, compare_rows
-from migration_assets.validation.results import BucketFinding
+from migration_assets.validation.results import BucketFinding, RowKind
 from migration_assets.validation.sides import BudgetExceededError, Inquiry, Side, read_buckets, total, whole
 
 MOST_BUCKETS = 4096
@@ -92,7 +95,14 @@ class RowComparison:
         """
         self._alignment = alignment
         self._inquiry = inquiry
-        self._columns = alignment.compared
+        both_keep_json = inquiry.source.sql.keeps_json_text and inquiry.target.sql.keeps_json_text
+        by_worker = [
+            column
+            for column in alignment.compared
+            if column.canonical.kind is CanonicalKind.JSON and not both_keep_json
+        ]
+        self._columns = tuple(column for column in alignment.compared if column not in by_worker)
+        self._by_worker = tuple(by_worker)
         self._key = alignment.key_columns
         self._partition_column = partition_column
         wanted = chunks or math.ceil(max(1, estimated_rows) / ROWS_PER_BUCKET)
@@ -113,12 +123,52 @@ class RowComparison:
             buckets=len(source.keys() | target.keys()),
             differing=_findings(source, target, differing, buckets.of_source),
         )
-        if differing:
-            try:
+        try:
+            if differing:
                 self._locate(buckets, source, target, differing, outcome)
-            except BudgetExceededError as error:
-                outcome.stopped, outcome.located = str(error), False
+            if self._by_worker:
+                self._compare_by_worker(buckets, outcome)
+        except BudgetExceededError as error:
+            outcome.stopped, outcome.located = str(error), False
         return outcome
+
+    # -- what the worker hashes ---------------------------------------------------------------------
+
+    def _compare_by_worker(self, buckets: _Buckets, outcome: RowsOutcome) -> None:
+        """Compares the columns that can't be hashed where they are, each with the key of its row."""
+        # Without a key, all other columns stand for one.
+        key = self._key or self._columns
+        columns = {f"c{n}": CanonicalType(CanonicalKind.TEXT) for n in range(len(key))}
+        columns |= {f"c{len(key) + n}": column.canonical for n, column in enumerate(self._by_worker)}
+
+        def query(side: Side, view: Callable[[ComparedColumn], CanonicalColumn], of: Buckets) -> str:
+            wanted = [view(column) for column in (*key, *self._by_worker)]
+            bucket = side.sql.as_text(side.sql.bucket([view(column) for column in self._columns], of))
+            return side.sql.rows_query(side.relation, wanted, side.where, bucket)
+
+        hashed = self._inquiry.both_hashed(
+            "fingerprints of JSON, by the worker",
+            query(self._inquiry.source, _of_source, buckets.of_source),
+            query(self._inquiry.target, _of_target, buckets.of_target),
+            columns,
+        )
+        source, target = (_named_alike(sums, buckets.of_source) for sums in hashed)
+        differing = _different(source, target)
+        if not differing:
+            return
+        known = {finding.bucket for finding in outcome.differing}
+        found = _findings(source, target, differing, buckets.of_source)
+        outcome.differing += tuple(finding for finding in found if finding.bucket not in known)
+        taken = self._affordable(source, target, differing, len(self._by_worker) + len(key))
+        if len(taken) < len(differing):
+            outcome.located = False
+            outcome.notes.append(f"JSON of {len(differing) - len(taken):,} differing buckets was not looked into")
+        rows, explained = self._fetched(buckets, taken, self._by_worker, key)
+        # Rows that only one side has were found by the other columns.
+        changed = [row for row in rows if row.kind is RowKind.CHANGED]
+        outcome.differences = _joined(outcome.differences, changed)
+        if not outcome.differences:
+            outcome.unexplained += len(set(taken) - explained)
 
     # -- buckets ------------------------------------------------------------------------------------
 
@@ -193,7 +243,7 @@ class RowComparison:
                 columns = self._different_columns(buckets, group)
             taken = self._affordable(source, target, group, len(columns))
             left_out += len(group) - len(taken)
-            found, explained = self._fetched(buckets, taken, columns)
+            found, explained = self._fetched(buckets, taken, columns, self._key)
             differences += found
             unexplained += len(taken) - len(explained)
         outcome.differences = tuple(differences)
@@ -266,13 +316,17 @@ class RowComparison:
         return tuple(different) or self._columns
 
     def _fetched(
-        self, buckets: _Buckets, leaves: Sequence[Bucket], columns: Sequence[ComparedColumn]
+        self,
+        buckets: _Buckets,
+        leaves: Sequence[Bucket],
+        columns: Sequence[ComparedColumn],
+        key: Sequence[ComparedColumn],
     ) -> tuple[list[RowDifference], set[Bucket]]:
         """The differing rows of some leaves, and the leaves that they explain."""
         condition = buckets.chosen(self, leaves)
 
         def query(side: Side, view: Callable[[ComparedColumn], CanonicalColumn], where: str, of: Buckets) -> str:
-            wanted = [view(column) for column in (*self._key, *columns)]
+            wanted = [view(column) for column in (*key, *columns)]
             everything = [view(column) for column in self._columns]
             return side.sql.rows_query(
                 side.relation, wanted, side.narrowed(where), bucket=side.sql.bucket(everything, of)
@@ -283,9 +337,9 @@ class RowComparison:
             query(self._inquiry.source, _of_source, condition.source, buckets.of_source),
             query(self._inquiry.target, _of_target, condition.target, buckets.of_target),
         )
-        names = [column.name for column in self._key]
+        names = [column.name for column in key]
         types = {column.name: column.canonical for column in columns}
-        by_leaf = [_by_leaf(side, len(self._key), len(columns)) for side in answers]
+        by_leaf = [_by_leaf(side, len(key), len(columns)) for side in answers]
         found: list[RowDifference] = []
         explained: set[Bucket] = set()
         for leaf in leaves:
@@ -389,6 +443,27 @@ class _Buckets:
         assert isinstance(self.of_target, HashBuckets)
         digits = self.of_source.digits + max(1, round(math.log(parts, 16)))
         return _Buckets(HashBuckets(self.of_source.columns, digits), HashBuckets(self.of_target.columns, digits))
+
+
+def _named_alike(sums: Mapping[Bucket, Fingerprint], buckets: Buckets) -> dict[Bucket, Fingerprint]:
+    """Buckets whose names came as text, as the bucket query names them."""
+    if isinstance(buckets, HashBuckets):
+        return dict(sums)
+    return {None if bucket is None else int(bucket): found for bucket, found in sums.items()}
+
+
+def _joined(differences: Sequence[RowDifference], more: Sequence[RowDifference]) -> tuple[RowDifference, ...]:
+    """Differences of other columns, put to those of the same rows."""
+    by_key = {tuple(one.key.items()): one for one in differences if one.kind is RowKind.CHANGED}
+    joined: dict[int, RowDifference] = {}
+    added = []
+    for one in more:
+        known = by_key.get(tuple(one.key.items()))
+        if known is None:
+            added.append(one)
+        else:
+            joined[id(known)] = replace(known, cells=(*known.cells, *one.cells))
+    return (*(joined.get(id(one), one) for one in differences), *added)
 
 
 def _of_source(column: ComparedColumn) -> CanonicalColumn:

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from functools import partial
+from typing import ClassVar, Literal, TypeVar
 
+import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
-from migration_assets.platforms.base import Row, TableName
-from migration_assets.platforms.canonical import Fingerprint
+from migration_assets.platforms.base import ReadColumn, Row, SourceColumn, TableName
+from migration_assets.platforms.canonical import CanonicalType, Fingerprint
 from migration_assets.platforms.canonical_sql import Bucket, CanonicalSQL
+from migration_assets.platforms.types import TEXT
 from migration_assets.resources.sources.base import Snapshot, SourceError
 from migration_assets.resources.warehouses.base import Answer, Warehouse, WarehouseError
+from migration_assets.validation.arrow_lane import fingerprints_by
 from migration_assets.validation.results import Evidence
 from migration_assets.workflow import Budget
+
+_Found = TypeVar("_Found")
 
 SideName = Literal["source", "target"]
 
 
 class BudgetExceededError(Exception):
     """The comparison would cost more than the workflow allows; the text says what, and how to allow more."""
+
+
+class UnreadableValueError(Exception):
+    """A value is not what the type of its column says."""
 
 
 class Side(ABC):
@@ -50,6 +62,10 @@ class Side(ABC):
         """Runs a SELECT in the side's dialect; the names of the columns come back in lower case."""
 
     @abstractmethod
+    def read(self, statement: str, names: Sequence[str]) -> Iterator[pa.Table]:
+        """The rows of a SELECT of texts with these names, some megabytes at a time."""
+
+    @abstractmethod
     def cancel(self) -> None:
         """Breaks off the statement that another thread is asking."""
 
@@ -71,6 +87,11 @@ class SourceSide(Side):
 
     def ask(self, statement: str) -> Answer:
         return Answer(_lowered(self._snapshot.query(statement)))
+
+    def read(self, statement: str, names: Sequence[str]) -> Iterator[pa.Table]:
+        columns = [ReadColumn(name, TEXT, SourceColumn(name, "text", "text", nullable=True), name) for name in names]
+        with closing(self._snapshot.open_reader()) as reader:
+            yield from reader.read(statement, columns)
 
     def cancel(self) -> None:
         self._snapshot.cancel_query()
@@ -94,6 +115,11 @@ class TargetSide(Side):
         answer = self._warehouse.ask(parsed, self._database)
         return Answer(_lowered(answer.rows), answer.query_id)
 
+    def read(self, statement: str, names: Sequence[str]) -> Iterator[pa.Table]:
+        parsed = sqlglot.parse_one(statement, dialect=self.sql.dialect, into=exp.Select)
+        for table in self._warehouse.read(parsed, self._database):
+            yield table.rename_columns(list(names))
+
     def cancel(self) -> None:
         self._warehouse.cancel_queries()
 
@@ -114,6 +140,7 @@ class Inquiry:
     started: float = field(default_factory=time.monotonic)
     spent_bytes: int = 0
     spent_rows: int = 0
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def both(self, step: str, of_source: str, of_target: str) -> tuple[list[Row], list[Row]]:
         """The answers to two queries, asked at the same time.
@@ -122,9 +149,34 @@ class Inquiry:
             BudgetExceededError: the answers didn't come in time, or are more than may come.
             SourceError, WarehouseError: a side refused.
         """
-        sides = {self.source: of_source, self.target: of_target}
+        statements = {self.source: of_source, self.target: of_target}
+        answers = self._at_once(step, {side: partial(self._asked, side, sql) for side, sql in statements.items()})
+        rows = tuple(self._noted(step, side, statements[side], *answers[side]) for side in (self.source, self.target))
+        self._require_within_budget(step)
+        return rows[0], rows[1]
+
+    def both_hashed(
+        self, step: str, of_source: str, of_target: str, columns: Mapping[str, CanonicalType]
+    ) -> tuple[dict[Bucket, Fingerprint], dict[Bucket, Fingerprint]]:
+        """The fingerprints by bucket of two queries, whose rows the worker hashes: for what a platform can't.
+
+        Args:
+            columns: the texts that are hashed, by name, in order; before them the queries have one called `bucket`.
+
+        Raises:
+            BudgetExceededError, SourceError, WarehouseError: as for `both`.
+            UnreadableValueError: a text is not what its column says.
+        """
+        statements = {self.source: of_source, self.target: of_target}
+        answers = self._at_once(
+            step, {side: partial(self._hashed, step, side, sql, columns) for side, sql in statements.items()}
+        )
+        return answers[self.source], answers[self.target]
+
+    def _at_once(self, step: str, calls: Mapping[Side, Callable[[], _Found]]) -> dict[Side, _Found]:
+        """What the calls return, made at the same time; the first error ends both."""
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="validate") as pool:
-            asked = {pool.submit(self._timed, side, statement): side for side, statement in sides.items()}
+            asked = {pool.submit(call): side for side, call in calls.items()}
             done, pending = wait(asked, timeout=self._seconds_left(), return_when=FIRST_EXCEPTION)
             failed = any(answer.exception() is not None for answer in done)
             late = bool(pending) and not failed
@@ -135,13 +187,10 @@ class Inquiry:
                 f"{step}: not done within the budget of {self.budget.seconds:g} seconds; raise "
                 "validation_configuration.budget.seconds"
             )
-        answers = {side: answer for answer, side in asked.items()}
         # The error that came first: the other side was only told to stop.
-        for answer in [*done, *answers.values()]:
+        for answer in [*done, *asked]:
             answer.result()
-        rows = tuple(self._noted(step, side, sides[side], answers[side]) for side in (self.source, self.target))
-        self._require_within_budget(step)
-        return rows[0], rows[1]
+        return {side: answer.result() for answer, side in asked.items()}
 
     def advice(self, unit: str) -> str:
         """How to allow more, where the workflow has set a limit."""
@@ -150,12 +199,44 @@ class Inquiry:
             return ""
         return f" (the budget of {limit:,} {unit}; raise validation_configuration.budget.{unit})"
 
-    def _timed(self, side: Side, statement: str) -> tuple[Answer, float]:
+    def _asked(self, side: Side, statement: str) -> tuple[Answer, float]:
         started = time.monotonic()
         return side.ask(statement), time.monotonic() - started
 
-    def _noted(self, step: str, side: Side, statement: str, answer: Future[tuple[Answer, float]]) -> list[Row]:
-        (found, seconds) = answer.result()
+    def _hashed(
+        self, step: str, side: Side, statement: str, columns: Mapping[str, CanonicalType]
+    ) -> dict[Bucket, Fingerprint]:
+        started = time.monotonic()
+        sums: dict[Bucket, Fingerprint] = {}
+        rows = size = 0
+        for table in side.read(statement, ["bucket", *columns]):
+            try:
+                found = fingerprints_by(table, columns, table.column("bucket"))
+            except ValueError as error:
+                raise UnreadableValueError(f"{step}: a value of the {side.name} can't be read: {error}") from error
+            for bucket, fingerprint in found.items():
+                sums[bucket] = sums.get(bucket, Fingerprint.ZERO) + fingerprint
+            rows, size = rows + table.num_rows, size + table.nbytes
+            with self._counting:
+                self.spent_rows += table.num_rows
+                self.spent_bytes += table.nbytes
+            self._require_within_budget(step)
+            if self._seconds_left() == 0:
+                raise BudgetExceededError(f"{step}: not done in time{self.advice('seconds')}")
+        evidence = Evidence(
+            step=step,
+            side=side.name,
+            sql=statement,
+            query_id=None,
+            seconds=round(time.monotonic() - started, 3),
+            rows=rows,
+            bytes=size,
+            fingerprint=str(total(sums)),
+        )
+        self.evidence.append(evidence)
+        return sums
+
+    def _noted(self, step: str, side: Side, statement: str, found: Answer, seconds: float) -> list[Row]:
         size = sum(len(str(value)) for row in found.rows for value in row.values())
         self.spent_bytes += size
         self.spent_rows += len(found.rows)

@@ -32,7 +32,7 @@ from migration_assets.validation.results import (
 )
 from migration_assets.validation.rows_level import RowComparison, RowsOutcome
 from migration_assets.validation.schema_level import compare_schemas, summary_of
-from migration_assets.validation.sides import BudgetExceededError, Inquiry, SourceSide, TargetSide
+from migration_assets.validation.sides import BudgetExceededError, Inquiry, SourceSide, TargetSide, UnreadableValueError
 from migration_assets.validation.target_filter import target_condition
 from migration_assets.validation.waivers import waive_metrics, waive_rows, waive_schema
 from migration_assets.workflow import Identifier, ValidationTable
@@ -72,7 +72,7 @@ def validate_table(
             warehouse.hold(target.database),
         ):
             _TableValidation(config, source, snapshot, warehouse, target, findings).run()
-    except (AlignmentError, PlatformError, SourceError, WarehouseError) as failure:
+    except (AlignmentError, PlatformError, SourceError, UnreadableValueError, WarehouseError) as failure:
         error = str(failure)
     return TableResult(
         workflow=workflow,
@@ -307,7 +307,7 @@ class _TableValidation:
 
     def _rows_verdict(self, outcome: RowsOutcome) -> tuple[Verdict, str]:
         source, target = outcome.source, outcome.target
-        if source == target and not outcome.differing:
+        if source == target and not outcome.differing and not outcome.stopped:
             return Verdict.PASS, f"{source.rows:,} rows are the same (fingerprint {source})"
         found = len(outcome.differences)
         told = _told(self._findings, source.rows, target.rows)

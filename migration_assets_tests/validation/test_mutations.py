@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from demo.postgresql_server import PostgreSQLServer
+from migration_assets.platforms.duckdb.canonical import DuckDBSQL
 from migration_assets_tests.conftest import fresh_database
 from migration_assets_tests.servers import PostgreSQLDatabase
 from migration_assets_tests.validation.pairs import COLUMNS, Pair
@@ -173,6 +174,33 @@ def test_json_of_another_text_and_the_same_meaning_is_no_difference(pair: Pair) 
     result = pair.validate()
     assert result.verdict == "pass", result.levels
     assert not result.rows
+
+
+@pytest.mark.parametrize("key", [None, "id"])
+def test_json_that_a_platform_writes_its_own_way_is_hashed_by_the_worker(
+    postgresql_database: PostgreSQLDatabase, tmp_path: Path, key: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stub of what Snowflake's VARIANT does: DuckDB is said to rewrite JSON, and every text is another one."""
+    monkeypatch.setattr(DuckDBSQL, "keeps_json_text", False)
+    pair = Pair(postgresql_database, tmp_path / "lake")
+    pair.create(ROWS, key=key)
+    pair.change_target("UPDATE t SET doc = replace(doc, ': ', ' :  ')")
+    result = pair.validate()
+    assert result.verdict == "pass", result.levels
+    assert [one.fingerprint for one in result.evidence if "worker" in one.step].count(None) == 0
+    pair.change_target(
+        """UPDATE t SET doc = '{"a": 50}' WHERE id = 5""",
+        "UPDATE t SET big = 0 WHERE id IN (5, 6)",
+        "DELETE FROM t WHERE id = 7",
+    )
+    result = pair.validate()
+    assert result.verdict == "fail"
+    found = {(row.kind.value, row.key["id"]): set(row.columns) for row in result.rows}
+    if key:
+        assert found == {("changed", "5"): {"big", "doc"}, ("changed", "6"): {"big"}, ("missing", "7"): set()}
+    else:
+        assert found[("changed", "6")] == {"big"}
+        assert ("missing", "7") in found
 
 
 @pytest.mark.parametrize("key", [None, "id"])

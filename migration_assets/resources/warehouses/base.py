@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 
+import pyarrow as pa
 from sqlglot import exp
 
 from migration_assets.platforms.base import PlatformError, Row, TableName, TargetColumn, TargetPlatform
@@ -174,6 +175,10 @@ class Warehouse(ABC):
     def query(self, statement: exp.Expression, database: str) -> list[Row]:
         """The rows of `ask`."""
         return self.ask(statement, database).rows
+
+    @abstractmethod
+    def read(self, statement: exp.Expression, database: str) -> Iterator[pa.Table]:
+        """The rows of a SELECT, some megabytes at a time."""
 
     @abstractmethod
     def pin(self, table: TableName) -> Pin:

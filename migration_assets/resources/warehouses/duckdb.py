@@ -267,6 +267,12 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
             rows = result.to_arrow_table().to_pylist()
         return Answer([{name: plain_value(value) for name, value in row.items()} for row in rows])
 
+    def read(self, statement: exp.Expression, database: str) -> Iterator[pa.Table]:
+        with self._reading(database, f"can't query {database}") as connection, _cancellable(connection):
+            result = connection.sql(_of_database(statement, database).sql(DuckDB.dialect))
+            for batch in result.to_arrow_reader(ROWS_PER_BATCH):
+                yield pa.Table.from_batches([batch])
+
     def pin(self, table: TableName) -> Pin:
         # No other process can change the file as long as it is open here (`hold`).
         return Pin(_name(table), "the database file, kept open")

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+import pyarrow as pa
 from sqlglot import exp
 
 from migration_assets.platforms.base import TableName, TargetColumn, TargetPlatform
@@ -184,6 +185,14 @@ class SnowflakeWarehouse(SnowflakeClient, Warehouse):
         with _explained(f"can't query {database}"):
             rows, query_id = self.sessions.ask(text, operation="query", database=database)
         return Answer([{name: plain_value(value) for name, value in row.items()} for row in rows], query_id)
+
+    def read(self, statement: exp.Expression, database: str) -> Iterator[pa.Table]:
+        if not isinstance(statement, exp.Query):
+            raise WarehouseError("only a SELECT can be queried")
+        with _explained(f"can't query {database}"):
+            yield from self.sessions.read(
+                statement.sql(Snowflake.dialect, identify=True), operation="query", database=database
+            )
 
     def pin(self, table: TableName) -> Pin:
         relation = table.to_expression()
