@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -13,6 +14,7 @@ import duckdb
 import pytest
 
 from demo.postgresql_server import PostgreSQLServer
+from migration_assets.resources.ledger import WorkflowStatus
 from migration_assets_tests.dagster_dev import DagsterDev, running_dagster_dev, wait_for
 from migration_assets_tests.main_job import TARGET_DATABASE, table, write_workflow
 from migration_assets_tests.servers import PostgreSQLDatabase
@@ -156,6 +158,30 @@ def test_the_error_of_a_failed_run_is_in_the_ledger(dev: DagsterDev, seconds: fl
     assert "holds 'NaN'" in str(error["error"])
 
 
+def test_a_validation_that_is_dropped_is_run_and_its_checks_are_shown(
+    dev: DagsterDev, source: PostgreSQLDatabase, seconds: float
+) -> None:
+    document = {
+        "source_platform": "PostgreSQL",
+        "target_database": TARGET_DATABASE,
+        "schema_mappings": {"public": "PUBLIC"},
+        "validation_configuration": {"row_validation": True},
+        "tables": [{"fully_qualified_name": f"{source.database}.public.{name}"} for name in ZOO[:2]],
+    }
+    (dev.workflows / "proof.json").write_text(json.dumps(document))
+
+    def verdicts() -> dict[str, str] | None:
+        rows = dev.ledger.view("DATA_VALIDATION_RESULT", "proof")
+        found = {str(row["table_name"]): str(row["verdict"]) for row in rows}
+        done = dev.ledger.workflow("proof")
+        return found if done is not None and done.status is WorkflowStatus.COMPLETED else None
+
+    assert wait_for("the verdicts", verdicts, SECONDS) == dict.fromkeys(ZOO[:2], "pass")
+    (run,) = dev.runs(migration__workflow="proof")
+    assert wait_for("the end of the run", lambda: dev.runs(migration__workflow="proof")[0]["status"] == "SUCCESS", SOON)
+    assert len(dev.runs(migration__workflow="proof")) == 1, run
+
+
 def test_a_file_that_is_dropped_again_does_not_run_again(dev: DagsterDev, seconds: float) -> None:
     zoo, copy = dev.workflows / "zoo.json", dev.workflows / "copy of zoo.json"
     os.utime(zoo)
@@ -168,7 +194,7 @@ def test_a_file_that_is_dropped_again_does_not_run_again(dev: DagsterDev, second
 
     assert f"{copy}: the same content as {zoo}, which is the workflow zoo already: delete one of the files" in message
     assert len(dev.runs(migration__workflow="zoo")) == 1 + len(ZOO)
-    assert {record.name for record in dev.ledger.workflows()} == {"zoo", "people", "prices"}
+    assert {record.name for record in dev.ledger.workflows()} - {"proof"} == {"zoo", "people", "prices"}
 
 
 def test_a_changed_file_runs_again(dev: DagsterDev, source: PostgreSQLDatabase, seconds: float) -> None:

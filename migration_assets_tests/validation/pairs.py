@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
+from migration_assets.platforms.base import ReadColumn, TableName
+from migration_assets.platforms.canonical import CanonicalType, Fingerprint, canonical_type
+from migration_assets.platforms.canonical_sql import CanonicalColumn
+from migration_assets.platforms.types import ColumnType
 from migration_assets.resources.sources.postgresql import PostgreSQLSource
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
+from migration_assets.validation.arrow_lane import fingerprint
 from migration_assets.validation.results import TableResult
 from migration_assets.validation.table_validation import validate_table
 from migration_assets.workflow import ValidationTable
@@ -104,3 +111,57 @@ class Pair:
         result = validate_table("test", "t", config, source=self.source, warehouse=self.warehouse)
         assert result.error is None, result.error
         return result
+
+    def fingerprints(self) -> dict[str, Fingerprint]:
+        """The fingerprint of all columns but JSON: by each system's SQL, and by the worker over what each sends."""
+        name = TableName(self.database.database, "public", "t")
+        found = {}
+        with self.source.open_snapshot(self.database.database) as snapshot:
+            platform = self.source.platform
+            columns = [column for column in platform.describe(snapshot.query, name).columns if column.name != "doc"]
+            mappings = {column.name: platform.map_column(column) for column in columns}
+            read = [ReadColumn(c.name, mappings[c.name].type, c, mappings[c.name].expression) for c in columns]
+            types = {column.name: canonical_of(column.type) for column in read}
+            of_source = [
+                CanonicalColumn(
+                    column.name,
+                    column.expression,
+                    column.type,
+                    types[column.name],
+                    native=column.source.base_type,
+                    native_arguments=column.source.type_arguments,
+                )
+                for column in read
+            ]
+            sql = platform.canonical_sql(snapshot.query)
+            found["postgresql"] = Fingerprint.of(snapshot.query(sql.total_query("t", of_source, None))[0])
+            with closing(snapshot.open_reader()) as reader:
+                query = platform.extraction_query(name, read, None, None)
+                found["worker, of postgresql"] = sum_of(reader.read(query, read), types)
+        duck = self.warehouse.platform
+        with duckdb.connect(str(self.file)) as target:
+            target.execute("SET TimeZone = 'UTC'")
+            declared = {column.name: column.duckdb.removesuffix(" NOT NULL") for column in self.columns}
+            of_target = [
+                CanonicalColumn(n, n, duck.parse_type(declared[n]), canonical) for n, canonical in types.items()
+            ]
+            row = target.sql(duck.canonical_sql.total_query("t", of_target, None)).to_arrow_table().to_pylist()[0]
+            found["duckdb"] = Fingerprint.of(row)
+            exported = target.sql(f"SELECT {', '.join(types)} FROM t").to_arrow_table()
+            exported = exported.set_column(
+                exported.schema.get_field_index("token"), "token", exported.column("token").cast(pa.string())
+            )
+            found["worker, of duckdb"] = sum_of([exported], types)
+        return found
+
+
+def canonical_of(column_type: ColumnType) -> CanonicalType:
+    """What a column is compared as with one of the same type."""
+    found = canonical_type(column_type, column_type)
+    assert found is not None
+    return found
+
+
+def sum_of(tables: Iterable[pa.Table], types: Mapping[str, CanonicalType]) -> Fingerprint:
+    """The worker's fingerprint of some tables."""
+    return sum((fingerprint(table, types) for table in tables), Fingerprint.ZERO)

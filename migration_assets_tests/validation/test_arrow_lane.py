@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from hashlib import md5
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migration_assets.platforms.canonical import CanonicalKind, CanonicalType, Fingerprint
+from migration_assets.platforms.types import Kind
 from migration_assets.validation.arrow_lane import (
     canonical_text,
     fingerprint,
@@ -24,6 +26,7 @@ from migration_assets.validation.arrow_lane import (
     row_texts,
     tokens,
 )
+from migration_assets_tests.platforms.fingerprint_vectors import DOCUMENT, Vector, vectors
 
 FLOAT = CanonicalType(CanonicalKind.FLOAT)
 TEXT = CanonicalType(CanonicalKind.TEXT)
@@ -472,3 +475,46 @@ def test_a_row_that_is_loaded_twice_more_changes_the_fingerprint() -> None:
 
 def test_times_with_null_keep_their_neighbours() -> None:
     assert texts_of(pa.array([time(1, 2, 3), None, time(4, 5, 6, 700)]), TIME) == ["01:02:03", None, "04:05:06.0007"]
+
+
+def _arrow_value(vector: Vector, value: str | None) -> object:
+    if value is None:
+        return None
+    match vector.type.kind:
+        case Kind.BOOLEAN:
+            return value == "true"
+        case Kind.INTEGER:
+            return int(value)
+        case Kind.DECIMAL:
+            return Decimal(value)
+        case Kind.FLOAT:
+            return float(value)
+        case Kind.BINARY:
+            return bytes.fromhex(value)
+        case Kind.DATE:
+            return date.fromisoformat(value)
+        case Kind.TIME:
+            return time.fromisoformat(value if "." not in value else value.ljust(15, "0"))
+        case Kind.TIMESTAMP | Kind.TIMESTAMP_TZ:
+            return datetime.fromisoformat(value)
+        case _:
+            return value
+
+
+@pytest.mark.parametrize("vector", vectors("values"), ids=str)
+def test_the_worker_gives_the_tokens_of_the_golden_vectors(vector: Vector) -> None:
+    array = pa.array([_arrow_value(vector, value) for value in vector.values], vector.type.to_arrow())
+    found = tokens(canonical_text(array, vector.canonical), vector.canonical)
+    assert found.to_pylist() == list(vector.tokens)
+
+
+@pytest.mark.parametrize("entry", DOCUMENT["sets"], ids=lambda entry: str(entry["rows"]))
+def test_the_worker_gives_the_fingerprints_of_the_golden_vectors(entry: dict[str, Any]) -> None:
+    total = Fingerprint.ZERO
+    for number in entry["rows"]:
+        texts = [None if token == "\\N" else token.replace("\\p", "|") for token in DOCUMENT["rows"][number]["tokens"]]
+        columns = [pa.array([text], pa.string()) for text in texts]
+        high, low = row_hashes(columns, [TEXT] * len(columns))
+        assert (str(high[0]), str(low[0])) == (DOCUMENT["rows"][number]["high"], DOCUMENT["rows"][number]["low"])
+        total += Fingerprint(1, int(high[0]), int(low[0]))
+    assert str(total) == entry["fingerprint"]

@@ -261,18 +261,24 @@ def random_rows(generator: random.Random) -> list[list[object]]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_random_equal_tables_raise_no_alarm(postgresql_database: PostgreSQLDatabase, tmp_path: Path, seed: int) -> None:
+def test_random_equal_tables_have_one_fingerprint_everywhere(
+    postgresql_database: PostgreSQLDatabase, tmp_path: Path, seed: int
+) -> None:
     pair = Pair(postgresql_database, tmp_path / "lake")
     for number in range(5):
         pair.create(random_rows(random.Random(f"{seed}/{number}")))  # noqa: S311 - repeatable
         result = pair.validate()
         assert result.verdict == "pass", (seed, number, result.levels, result.cells)
+        assert len(set(pair.fingerprints().values())) == 1, (seed, number, pair.fingerprints())
 
 
 @pytest.mark.slow
-def test_a_thousand_random_equal_tables_raise_no_alarm(postgresql_database: PostgreSQLDatabase, tmp_path: Path) -> None:
+def test_a_thousand_random_equal_tables_have_one_fingerprint_everywhere(
+    postgresql_database: PostgreSQLDatabase, tmp_path: Path
+) -> None:
     pair = Pair(postgresql_database, tmp_path / "lake")
     for number in range(1000):
         pair.create(random_rows(random.Random(number)))  # noqa: S311 - repeatable
         result = pair.validate()
         assert result.verdict == "pass", (number, result.levels, result.cells)
+        assert len(set(pair.fingerprints().values())) == 1, (number, pair.fingerprints())
