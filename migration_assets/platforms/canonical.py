@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from typing import ClassVar
 
@@ -64,14 +65,19 @@ class Fingerprint:
     @classmethod
     def of(cls, row: Mapping[str, object]) -> Fingerprint:
         """The columns `row_count`, `high` and `low` of a query's answer; no sum at all is zero."""
-        rows, high, low = (int(str(row[name] or 0)) for name in ("row_count", "high", "low"))
-        return cls(rows, high, low)
+        return cls(_whole(row["row_count"]), _whole(row["high"]), _whole(row["low"]))
 
     def __add__(self, other: Fingerprint) -> Fingerprint:
         return Fingerprint(self.rows + other.rows, self.high + other.high, self.low + other.low)
 
     def __str__(self) -> str:
         return f"{self.rows}:{self.high}:{self.low}"
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, (int, Decimal)):
+        return int(value)
+    return int(str(value or 0))
 
 
 Fingerprint.ZERO = Fingerprint(0, 0, 0)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from typing import ClassVar, Literal, TypeVar
 
@@ -285,10 +286,15 @@ def _bucket(value: object) -> Bucket:
 
 def whole(value: object) -> int:
     """A whole number, whatever type the driver has for it; no sum at all is zero."""
+    if isinstance(value, (int, Decimal)):
+        return int(value)
     return 0 if value is None else int(str(value))
 
 
-def _lowered(rows: Sequence[Row]) -> list[Row]:
+def _lowered(rows: list[Row]) -> list[Row]:
+    """Rows with their names in lower case; as they are, where they have them: there may be hundreds of thousands."""
+    if not rows or all(name == name.lower() for name in rows[0]):
+        return rows
     return [{name.lower(): value for name, value in row.items()} for row in rows]
 
 

@@ -25,7 +25,7 @@ from dagster import ConfigurableResource
 from sqlglot import exp
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from migration_assets.platforms.base import TableName, TargetColumn, TargetPlatform
+from migration_assets.platforms.base import Row, TableName, TargetColumn, TargetPlatform
 from migration_assets.platforms.duckdb import DuckDB
 from migration_assets.resources.stages.base import Stage, StagedFile
 from migration_assets.resources.stages.filesystem import FileSystemStage
@@ -264,8 +264,10 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
     def ask(self, statement: exp.Expression, database: str) -> Answer:
         with self._reading(database, f"can't query {database}") as connection, _cancellable(connection):
             result = connection.sql(_of_database(statement, database).sql(DuckDB.dialect))
-            rows = result.to_arrow_table().to_pylist()
-        return Answer([{name: plain_value(value) for name, value in row.items()} for row in rows])
+            rows: list[Row] = []
+            for batch in result.to_arrow_reader():
+                rows += [{name: plain_value(value) for name, value in row.items()} for row in batch.to_pylist()]
+        return Answer(rows)
 
     def read(self, statement: exp.Expression, database: str) -> Iterator[pa.Table]:
         with self._reading(database, f"can't query {database}") as connection, _cancellable(connection):
