@@ -182,7 +182,15 @@ def test_a_new_file_is_submitted_and_its_planning_asked_for_once(
     (request,) = result.run_requests or ()
     assert request.run_config == {
         "ops": {
-            "plan_tables": {"config": {"file": str(path), "source_platform": None, "fresh": False, "metrics": True}}
+            "plan_tables": {
+                "config": {
+                    "file": str(path),
+                    "source_platform": None,
+                    "fresh": False,
+                    "metrics": True,
+                    "fingerprint": True,
+                }
+            }
         }
     }
     assert request.tags == {names.WORKFLOW_TAG: "shop"}
@@ -322,6 +330,43 @@ def test_a_file_that_was_migrated_from_the_command_line_is_known(
     submit(ledger, load_workflow("../dropped/shop.json"), WorkflowStatus.EXECUTING)
 
     assert reason(look_at_files(instance)) == "no new or changed workflow files"
+
+
+# -- validations --------------------------------------------------------------------------------
+
+
+def drop_validation(path: Path, *tables: str) -> Path:
+    """Writes a validation workflow file."""
+    entries = [{"fully_qualified_name": f"shop.public.{name}"} for name in tables]
+    return write(path, json.dumps({"source_platform": "PostgreSQL", "target_database": "LAKE", "tables": entries}))
+
+
+def test_a_validation_gets_one_run_over_all_of_its_tables_and_results_and_no_planning(
+    folder: Path, ledger: Ledger, instance: dg.DagsterInstance
+) -> None:
+    drop_validation(folder / "proof.json", "orders", "customers")
+
+    assert reason(look_at_files(instance)) == "no new or changed workflow files"
+    result = look_at_tables(instance)
+
+    (request,) = result.run_requests or ()
+    selected = [key.to_user_string() for key in request.asset_selection or ()]
+    assert set(selected[:2]) == {"proof/validated/orders", "proof/validated/customers"}
+    assert selected[2:4] == ["proof/results/SUMMARY", "proof/results/SCHEMA_FINDINGS"]
+    assert request.partition_key == "proof"
+    assert request.tags[names.WORKFLOW_TAG] == "proof"
+    ask_for(instance, result)
+    assert reason(look_at_tables(instance)) == "tables whose runs wait for their turn: 1"
+
+
+def test_a_validation_whose_assets_are_missing_has_them_loaded(
+    folder: Path, ledger: Ledger, instance: dg.DagsterInstance
+) -> None:
+    file = drop_validation(folder / "proof.json", "orders")
+    look_at_files(instance)
+    file.unlink()
+
+    assert "not among the definitions: 1 (proof)" in reason(look_at_tables(instance))
 
 
 # -- tables -------------------------------------------------------------------------------------

@@ -28,8 +28,10 @@ from migration_assets.resources.ledger import (
     SubmittedTable,
     TableBusyError,
     WorkflowStatus,
+    WorkflowType,
     schema,
 )
+from migration_assets.resources.ledger.ledger import KEPT_RESULTS
 from migration_assets.resources.ledger.schema import LedgerVersionError
 
 ORDERS = SubmittedTable("orders", "shop.public.orders", "SHOP.PUBLIC.ORDERS")
@@ -327,6 +329,47 @@ def test_the_last_verdict_of_a_check_counts(ledger: Ledger) -> None:
         "schema": ("pass", {}),
         "row_count": ("pass", {"rows": 2, "note": "żółw"}),
     }
+
+
+def submit_validation(ledger: Ledger, *tables: str) -> None:
+    ledger.submit_workflow(
+        name="proof",
+        file="/proof.json",
+        content_hash="a",
+        source_platform="postgresql",
+        affinity=None,
+        configuration={},
+        tables=[SubmittedTable(name, f"db.public.{name}", f"LAKE.RAW.{name}") for name in tables],
+        workflow_type=WorkflowType.VALIDATION,
+    )
+
+
+def test_the_last_validation_of_each_table_counts(ledger: Ledger) -> None:
+    submit_validation(ledger, "orders", "items")
+    for table, verdict in (("items", "fail"), ("orders", "pass"), ("items", "pass")):
+        ledger.record_validation(workflow="proof", table=table, run_id="r", verdict=verdict, result=f'"{verdict}"')
+    found = ledger.validations("proof")
+    assert [(one.table, one.verdict, one.result) for one in found] == [
+        ("orders", "pass", '"pass"'),
+        ("items", "pass", '"pass"'),
+    ]
+
+
+def test_only_the_last_validations_are_kept_whole(ledger: Ledger, url: str) -> None:
+    submit_validation(ledger, "orders")
+    for number in range(KEPT_RESULTS + 3):
+        ledger.record_validation(workflow="proof", table="orders", run_id=str(number), verdict="pass", result="{}")
+    rows = query(url, "SELECT run_id, result FROM validations ORDER BY id")
+    assert [row["run_id"] for row in rows if row["result"] is None] == ["0", "1", "2"]
+    assert len(rows) == KEPT_RESULTS + 3
+
+
+def test_a_plain_client_reads_the_verdicts_of_validations_and_no_progress_of_them(ledger: Ledger, url: str) -> None:
+    submit_validation(ledger, "orders", "items")
+    ledger.record_validation(workflow="proof", table="orders", run_id="r", verdict="fail", result="{}")
+    rows = query(url, "SELECT TABLE_NAME AS t, VERDICT AS v FROM DATA_VALIDATION_RESULT ORDER BY 1")
+    assert [(row["t"], row["v"]) for row in rows] == [("items", None), ("orders", "fail")]
+    assert query(url, "SELECT * FROM TABLE_PROGRESS_WITH_EXAMPLE_ERROR") == []
 
 
 def test_errors_of_a_repaired_generation_are_forgotten(ledger: Ledger) -> None:
