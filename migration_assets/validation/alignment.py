@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,7 +21,7 @@ from migration_assets.platforms.base import (
 )
 from migration_assets.platforms.canonical import CanonicalType, canonical_type
 from migration_assets.platforms.canonical_sql import CanonicalColumn
-from migration_assets.platforms.types import ColumnType
+from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.resources.warehouses.base import TargetTable
 from migration_assets.workflow import Identifier, ValidationTable
 
@@ -44,6 +45,7 @@ class ComparedColumn:
         source_sql: the source's value, in its SQL.
         target_sql: the target's value, in its SQL.
         canonical: what both are compared as.
+        source_is_plain: whether the source's value is the column as it stands, of a type that says its digits.
     """
 
     name: str
@@ -54,6 +56,7 @@ class ComparedColumn:
     source_sql: str
     target_sql: str
     canonical: CanonicalType
+    source_is_plain: bool = False
 
     @property
     def of_source(self) -> CanonicalColumn:
@@ -95,7 +98,8 @@ class Alignment:
         excluded: source columns that the workflow leaves out.
         skipped: source columns whose values can't be compared, with the reason.
         extra: target columns that no source column goes with.
-        key: names of compared columns that identify a row; empty when there are none.
+        key: names of compared columns that rows are aligned by; empty when there are none.
+        key_is_unique: whether the source promises that no two rows have the same key.
         notes: what a reader should know.
     """
 
@@ -106,6 +110,7 @@ class Alignment:
     extra: tuple[TargetColumn, ...]
     key: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    key_is_unique: bool = False
 
     @property
     def key_columns(self) -> tuple[ComparedColumn, ...]:
@@ -153,13 +158,12 @@ def align(
         for column in source.columns
         if (not included or column.name in {*included, *wanted_key}) and column.name not in excluded
     ]
-    pairs = tuple(names.paired(column, mapped) for column in scope)
-    compared, skipped = _compared(pairs, config, source, source_platform, target_platform, run)
+    everything = names.pairs(mapped)
+    pairs = tuple(everything[column.name] for column in scope)
+    compared, skipped, rounded = _compared(pairs, config, source, source_platform, target_platform, run)
     taken = {pair.target.name for pair in pairs if pair.target}
     left_out = {column.name for column in source.columns} - {column.name for column in scope}
-    unscoped = {
-        found.name for name in left_out if (found := names.paired(source.column(name), mapped).target) is not None
-    }
+    unscoped = {found.name for name in left_out if (found := everything[name].target) is not None}
     extra = tuple(column for column in target.columns if column.name not in taken | unscoped)
     key, notes = _key(wanted_key, source, compared)
     return Alignment(
@@ -169,7 +173,8 @@ def align(
         skipped=skipped,
         extra=extra if not included else (),
         key=key,
-        notes=notes,
+        notes=(*notes, *rounded),
+        key_is_unique=any(unique and set(unique) <= set(key) for unique in (source.primary_key, *source.unique_keys)),
     )
 
 
@@ -196,15 +201,32 @@ class _Names:
         mappings = self.config.column_mappings
         sources = self.of_source(list(mappings), "column_mappings", problems)
         targets = self.of_target(list(mappings.values()), "column_mappings", problems)
+        problems += [
+            f"column_mappings: {name} is the target of more than one column"
+            for name, times in Counter(targets).items()
+            if times > 1
+        ]
         return dict(zip(sources, targets, strict=True))
 
-    def paired(self, column: SourceColumn, mapped: Mapping[str, str]) -> ColumnPair:
-        wanted = mapped.get(column.name, column.name)
-        exact = next((other for other in self.target.columns if other.name == wanted), None)
-        if exact is None and column.name not in mapped and not self.config.is_case_sensitive:
-            alike = [other for other in self.target.columns if other.name.lower() == wanted.lower()]
-            exact = alike[0] if len(alike) == 1 else None
-        return ColumnPair(column, exact, wanted)
+    def pairs(self, mapped: Mapping[str, str]) -> dict[str, ColumnPair]:
+        """Every source column with its target column. No target column goes with two: the nearer name has it."""
+        by_name = {column.name: column for column in self.target.columns}
+        found: dict[str, TargetColumn] = {}
+        exact = [(name, wanted) for name, wanted in mapped.items()]
+        exact += [(column.name, column.name) for column in self.source.columns if column.name not in mapped]
+        for name, wanted in exact:
+            if wanted in by_name:
+                found[name] = by_name.pop(wanted)
+        for column in self.source.columns:
+            if column.name in found or column.name in mapped or self.config.is_case_sensitive:
+                continue
+            alike = [name for name in by_name if name.lower() == column.name.lower()]
+            if len(alike) == 1:
+                found[column.name] = by_name.pop(alike[0])
+        return {
+            column.name: ColumnPair(column, found.get(column.name), mapped.get(column.name, column.name))
+            for column in self.source.columns
+        }
 
     def _found(self, written: str, known: Sequence[str], fold: object, key: str, side: str, problems: list[str]) -> str:
         assert callable(fold)
@@ -228,8 +250,9 @@ def _compared(
     source_platform: SourcePlatform,
     target_platform: TargetPlatform,
     run: QueryRunner,
-) -> tuple[tuple[ComparedColumn, ...], dict[str, str]]:
+) -> tuple[tuple[ComparedColumn, ...], dict[str, str], list[str]]:
     skipped: dict[str, str] = {}
+    rounded: list[str] = []
     mappings = _mappings(pairs, config, source, source_platform, run)
     compared = []
     for pair in pairs:
@@ -252,6 +275,11 @@ def _compared(
             reason = "" if isinstance(mapping, ColumnMapping) else f": {mapping}"
             skipped[column.name] = f"{column.native_type} and {other.type} have no values in common{reason}"
             continue
+        own = mappings[column.name]
+        if isinstance(own, ColumnMapping) and own is not mapping and own.type.is_rounded_in(mapping.type):
+            rounded.append(f"{column.name} is compared as {mapping.type}, which can't hold all that {own.type} can")
+        quoted = exp.column(exp.to_identifier(column.name, quoted=True)).sql(source_platform.dialect)
+        is_number = mapping.type.kind in (Kind.INTEGER, Kind.DECIMAL)
         compared.append(
             ComparedColumn(
                 name=column.name,
@@ -259,12 +287,16 @@ def _compared(
                 target=other,
                 source_type=mapping.type,
                 target_type=target_type,
-                source_sql=mapping.expression,
+                source_sql=source_platform.unchecked_number(column, mapping.type, mapping.expression)
+                if is_number
+                else mapping.expression,
                 target_sql=exp.column(exp.to_identifier(other.name, quoted=True)).sql(target_platform.dialect),
                 canonical=canonical,
+                source_is_plain=mapping.expression == quoted
+                and (mapping.type.kind is Kind.INTEGER or bool(column.type_arguments)),
             )
         )
-    return tuple(compared), skipped
+    return tuple(compared), skipped, rounded
 
 
 def _mappings(

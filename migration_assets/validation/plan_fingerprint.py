@@ -132,4 +132,6 @@ def align_plan(plan: TablePlan, columns: Sequence[TargetColumn], platform: Targe
         skipped=skipped,
         extra=(),
         key=key if key and names.issuperset(key) else (),
+        # A plan's key may be the user's word.
+        key_is_unique=False,
     )

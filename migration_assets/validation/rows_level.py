@@ -7,28 +7,29 @@
 
 JSON that a platform prints in a form of its own can't be hashed there: its texts are read by the worker, which brings
 them into one form and hashes them with the key of their row.
+
+What the sums call different must be found in the rows; where it isn't, the outcome says so, and is no proof.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TypeVar
 
 from migration_assets.platforms.base import Row
 from migration_assets.platforms.canonical import CanonicalKind, CanonicalType, Fingerprint
-from migration_assets.platforms.canonical_sql import (
-    Bucket,
-    Buckets,
-    CanonicalColumn,
-    HashBuckets,
-    RangeBuckets,
-)
-from migration_assets.platforms.types import ColumnType, Kind
+from migration_assets.platforms.canonical_sql import Bucket, Buckets, CanonicalColumn
 from migration_assets.validation.alignment import Alignment, ComparedColumn
+from migration_assets.validation.buckets import PairedBuckets, Sums, count, different, findings, is_whole, largest
 from migration_assets.validation.cells import PulledRow, RowDifference, compare_rows
 from migration_assets.validation.results import BucketFinding, RowKind
 from migration_assets.validation.sides import BudgetExceededError, Inquiry, Side, read_buckets, total, whole
+
+_Thing = TypeVar("_Thing")
 
 MOST_BUCKETS = 4096
 """Of the first scan: their sums are about 250 kB a side."""
@@ -36,18 +37,20 @@ MOST_BUCKETS = 4096
 ROWS_PER_BUCKET = 64
 """Fewer rows than these are not worth a bucket of their own."""
 
-MOST_LEAVES = 300_000
-"""Of the second scan, for both sides together about 35 MB when everything differs."""
-
-ROWS_PER_LEAF = 8
 FEW_ROWS = 10_000
 """Rows of differing buckets that are fetched at once, without dividing them further."""
 
 MOST_CELLS = 3_000_000
 """Values that are fetched from a side at the most; leaves beyond are counted, not looked into."""
 
-_FURTHEST = 2**62
-"""Keys beyond this distance from zero could overflow the arithmetic of 64 bits."""
+MOST_LISTED = 20_000
+"""Leaves that one statement names: a statement has a largest size."""
+
+COLUMNS_PER_QUERY = 400
+"""Two sums a column, and a query of PostgreSQL has 1,664 outputs at the most."""
+
+_WIDEST = 2**62
+"""Keys further apart, or further from zero, could overflow the arithmetic of 64 bits."""
 
 
 @dataclass
@@ -55,12 +58,14 @@ class RowsOutcome:
     """What came of comparing rows.
 
     Attributes:
-        source: the fingerprint of all rows.
+        source: the fingerprint of all rows, without what the worker hashes.
         buckets: how many there were in the first scan.
         differing: those whose sums differ.
         differences: rows that differ, found in the leaves that were looked into.
         located: whether all differing leaves were looked into.
         unexplained: leaves whose sums differ, and whose rows don't.
+        proven: whether sums alone prove a difference: not of JSON, whose text may differ and mean the same.
+        stopped: why the search ended early.
     """
 
     source: Fingerprint
@@ -70,6 +75,7 @@ class RowsOutcome:
     differences: tuple[RowDifference, ...] = ()
     located: bool = True
     unexplained: int = 0
+    proven: bool = False
     notes: list[str] = field(default_factory=list)
     stopped: str | None = None
 
@@ -85,6 +91,7 @@ class RowComparison:
         estimated_rows: int,
         partition_column: str | None = None,
         chunks: int | None = None,
+        hides_keys: bool = False,
     ) -> None:
         """Prepares a comparison.
 
@@ -92,8 +99,8 @@ class RowComparison:
             estimated_rows: about how many rows there are.
             partition_column: the compared column whose ranges are buckets; the program chooses when it is None.
             chunks: how many buckets the first scan has; the program chooses when it is None.
+            hides_keys: buckets are of hashes, so that no query and no name of a bucket shows a key.
         """
-        self._alignment = alignment
         self._inquiry = inquiry
         both_keep_json = inquiry.source.sql.keeps_json_text and inquiry.target.sql.keeps_json_text
         by_worker = [
@@ -101,10 +108,14 @@ class RowComparison:
             for column in alignment.compared
             if column.canonical.kind is CanonicalKind.JSON and not both_keep_json
         ]
-        self._columns = tuple(column for column in alignment.compared if column not in by_worker)
-        self._by_worker = tuple(by_worker)
+        others = [column for column in alignment.compared if column not in by_worker]
+        # A table of nothing but JSON is hashed by its text, and what differs compared by its meaning.
+        self._columns = tuple(others) or alignment.compared
+        self._by_worker = tuple(by_worker) if others else ()
         self._key = alignment.key_columns
+        self._key_is_unique = alignment.key_is_unique
         self._partition_column = partition_column
+        self._hides_keys = hides_keys
         wanted = chunks or math.ceil(max(1, estimated_rows) / ROWS_PER_BUCKET)
         self._wanted_buckets = min(wanted, MOST_BUCKETS)
 
@@ -116,12 +127,13 @@ class RowComparison:
         """
         buckets = self._first_buckets()
         source, target = self._sums("fingerprints of buckets", buckets, None)
-        differing = _different(source, target)
+        differing = different(source, target)
         outcome = RowsOutcome(
             source=total(source),
             target=total(target),
             buckets=len(source.keys() | target.keys()),
-            differing=_findings(source, target, differing, buckets.of_source),
+            differing=findings(source, target, differing, buckets.of_source),
+            proven=bool(differing) and not self._has_json,
         )
         try:
             if differing:
@@ -132,124 +144,87 @@ class RowComparison:
             outcome.stopped, outcome.located = str(error), False
         return outcome
 
-    # -- what the worker hashes ---------------------------------------------------------------------
-
-    def _compare_by_worker(self, buckets: _Buckets, outcome: RowsOutcome) -> None:
-        """Compares the columns that can't be hashed where they are, each with the key of its row."""
-        # Without a key, all other columns stand for one.
-        key = self._key or self._columns
-        columns = {f"c{n}": CanonicalType(CanonicalKind.TEXT) for n in range(len(key))}
-        columns |= {f"c{len(key) + n}": column.canonical for n, column in enumerate(self._by_worker)}
-
-        def query(side: Side, view: Callable[[ComparedColumn], CanonicalColumn], of: Buckets) -> str:
-            wanted = [view(column) for column in (*key, *self._by_worker)]
-            bucket = side.sql.as_text(side.sql.bucket([view(column) for column in self._columns], of))
-            return side.sql.rows_query(side.relation, wanted, side.where, bucket)
-
-        hashed = self._inquiry.both_hashed(
-            "fingerprints of JSON, by the worker",
-            query(self._inquiry.source, _of_source, buckets.of_source),
-            query(self._inquiry.target, _of_target, buckets.of_target),
-            columns,
-        )
-        source, target = (_named_alike(sums, buckets.of_source) for sums in hashed)
-        differing = _different(source, target)
-        if not differing:
-            return
-        known = {finding.bucket for finding in outcome.differing}
-        found = _findings(source, target, differing, buckets.of_source)
-        outcome.differing += tuple(finding for finding in found if finding.bucket not in known)
-        taken = self._affordable(source, target, differing, len(self._by_worker) + len(key))
-        if len(taken) < len(differing):
-            outcome.located = False
-            outcome.notes.append(f"JSON of {len(differing) - len(taken):,} differing buckets was not looked into")
-        rows, explained = self._fetched(buckets, taken, self._by_worker, key)
-        # Rows that only one side has were found by the other columns.
-        changed = [row for row in rows if row.kind is RowKind.CHANGED]
-        outcome.differences = _joined(outcome.differences, changed)
-        if not outcome.differences:
-            outcome.unexplained += len(set(taken) - explained)
+    @property
+    def _has_json(self) -> bool:
+        return any(column.canonical.kind is CanonicalKind.JSON for column in self._columns)
 
     # -- buckets ------------------------------------------------------------------------------------
 
-    def _first_buckets(self) -> _Buckets:
+    def _first_buckets(self) -> PairedBuckets:
         column = self._range_column()
-        if column is not None:
-            bounds = self._bounds(column)
-            if bounds is not None:
-                low, high = bounds
-                # A power of two, which leaves divide without rest.
-                width = 1 << max(0, math.ceil(math.log2((high - low + 1) / self._wanted_buckets)))
-                return _Buckets.of_ranges(column, low, width)
-        digits = max(0, min(3, round(math.log(max(1, self._wanted_buckets), 16))))
-        return _Buckets.of_hashes(self._key, max(1, digits))
+        bounds = self._bounds(column) if column is not None else None
+        if column is not None and bounds is not None:
+            low, high = bounds
+            # A power of two, which leaves divide without rest.
+            width = 1 << max(0, math.ceil(math.log2((high - low + 1) / self._wanted_buckets)))
+            return PairedBuckets.of_ranges(column, low, width)
+        digits = min(3, round(math.log(max(1, self._wanted_buckets), 16)))
+        return PairedBuckets.of_hashes(self._key, max(1, digits))
 
     def _range_column(self) -> ComparedColumn | None:
         """A whole number whose ranges an index finds: the first of the key, or the user's choice."""
+        if self._hides_keys:
+            return None
         if self._partition_column is not None:
             chosen = [column for column in self._columns if column.name == self._partition_column]
         else:
             chosen = list(self._key[:1])
-        return next((column for column in chosen if _is_whole(column)), None)
+        return next((column for column in chosen if is_whole(column)), None)
 
     def _bounds(self, column: ComparedColumn) -> tuple[int, int] | None:
-        rows = self._inquiry.both(
+        """The smallest and the largest key of both sides; None where ranges of them can't be had."""
+        source, target = self._inquiry.source, self._inquiry.target
+        answers = self._inquiry.both(
             "bounds of the key",
-            self._inquiry.source.sql.bounds_query(self._inquiry.source.relation, column.of_source),
-            self._inquiry.target.sql.bounds_query(self._inquiry.target.relation, column.of_target),
+            source.sql.bounds_query(source.relation, column.of_source, source.where),
+            target.sql.bounds_query(target.relation, column.of_target, target.where),
         )
-        bounds = [whole(side[0][name]) for side in rows for name in ("low", "high") if side[0][name] is not None]
-        if not bounds or max(abs(bound) for bound in bounds) > _FURTHEST:
+        values = [value for side in answers for value in (side[0]["low"], side[0]["high"]) if value is not None]
+        bounds = [bound for value in values if (bound := _whole_number(value)) is not None]
+        if not bounds or len(bounds) < len(values):
             return None
-        return min(bounds), max(bounds)
+        low, high = min(bounds), max(bounds)
+        return (low, high) if high - low < _WIDEST and max(abs(low), abs(high)) < _WIDEST else None
 
     # -- location -----------------------------------------------------------------------------------
 
     def _locate(
-        self,
-        buckets: _Buckets,
-        source: Mapping[Bucket, Fingerprint],
-        target: Mapping[Bucket, Fingerprint],
-        differing: Sequence[Bucket],
-        outcome: RowsOutcome,
+        self, buckets: PairedBuckets, source: Sums, target: Sums, differing: Sequence[Bucket], outcome: RowsOutcome
     ) -> None:
-        rows = sum(_rows(source, target, bucket) for bucket in differing)
-        if rows > FEW_ROWS:
-            finer = buckets.divided(rows, len(differing))
-            if finer is not None:
-                source, target = self._sums("fingerprints of leaves", finer, buckets.chosen(self, differing))
-                buckets, differing = finer, _different(source, target)
+        rows = sum(largest(source, target, bucket) for bucket in differing)
+        finer = buckets.divided(rows, len(differing)) if rows > FEW_ROWS else None
+        if finer is not None:
+            leaves = self._sums("fingerprints of leaves", finer, self._condition(buckets, differing))
+            # The leaves must hold what their buckets held, or the tables changed in between.
+            for side, of_leaves in zip((source, target), leaves, strict=True):
+                expected = sum((side.get(bucket, Fingerprint.ZERO) for bucket in differing), Fingerprint.ZERO)
+                if total(of_leaves) != expected:
+                    outcome.unexplained += 1
+            buckets, (source, target) = finer, leaves
+            differing = different(source, target)
         self._compare_leaves(buckets, source, target, differing, outcome)
 
     def _compare_leaves(
-        self,
-        buckets: _Buckets,
-        source: Mapping[Bucket, Fingerprint],
-        target: Mapping[Bucket, Fingerprint],
-        leaves: Sequence[Bucket],
-        outcome: RowsOutcome,
+        self, buckets: PairedBuckets, source: Sums, target: Sums, leaves: Sequence[Bucket], outcome: RowsOutcome
     ) -> None:
         # Where the number of rows differs, every column's sum does: there, all columns are fetched.
-        even = [leaf for leaf in leaves if _count(source, leaf) == _count(target, leaf)]
-        uneven = [leaf for leaf in leaves if _count(source, leaf) != _count(target, leaf)]
-        differences: list[RowDifference] = []
-        unexplained = left_out = 0
-        for group in (uneven, even):
+        even = [leaf for leaf in leaves if count(source, leaf) == count(target, leaf)]
+        uneven = [leaf for leaf in leaves if count(source, leaf) != count(target, leaf)]
+        # Without a key, both versions of a changed row are in leaves of their own: all are looked at together.
+        groups = (uneven, even) if self._key else (list(leaves),)
+        left_out = 0
+        for group in groups:
             if not group:
                 continue
             columns = self._columns
-            rows = sum(_rows(source, target, leaf) for leaf in group)
-            if group is even and self._key and rows > FEW_ROWS:
+            rows = sum(largest(source, target, leaf) for leaf in group)
+            if group is even and self._key_is_unique and rows > FEW_ROWS:
                 columns = self._different_columns(buckets, group)
-            taken = self._affordable(source, target, group, len(columns))
+            taken = self._affordable(source, target, group, len(columns) + len(self._key))
             left_out += len(group) - len(taken)
             found, explained = self._fetched(buckets, taken, columns, self._key)
-            differences += found
-            unexplained += len(taken) - len(explained)
-        outcome.differences = tuple(differences)
-        # JSON of another text may mean the same; nothing else may.
-        has_json = any(column.canonical.kind is CanonicalKind.JSON for column in self._columns)
-        outcome.unexplained = 0 if has_json else unexplained
+            outcome.differences += tuple(found)
+            outcome.unexplained += len(taken) - len(explained)
         if left_out:
             outcome.located = False
             outcome.notes.append(
@@ -257,120 +232,158 @@ class RowComparison:
                 "fetched at once"
             )
 
-    def _affordable(
-        self,
-        source: Mapping[Bucket, Fingerprint],
-        target: Mapping[Bucket, Fingerprint],
-        leaves: Sequence[Bucket],
-        columns: int,
-    ) -> list[Bucket]:
+    def _affordable(self, source: Sums, target: Sums, leaves: Sequence[Bucket], columns: int) -> list[Bucket]:
         """The leaves whose rows may be fetched.
 
         Raises:
             BudgetExceededError: not even one leaf may.
         """
-        most = MOST_CELLS // (columns + len(self._key) + 1)
+        most = MOST_CELLS // (columns + 1)
         if self._inquiry.budget.rows is not None:
             most = min(most, (self._inquiry.budget.rows - self._inquiry.spent_rows) // 2)
         taken: list[Bucket] = []
         rows = 0
         for leaf in leaves:
-            size = _rows(source, target, leaf)
+            size = largest(source, target, leaf)
             if rows + size <= most:
                 taken.append(leaf)
                 rows += size
         if not taken:
-            smallest = min(_rows(source, target, leaf) for leaf in leaves)
+            smallest = min(largest(source, target, leaf) for leaf in leaves)
             raise BudgetExceededError(
                 f"rows of differing leaves: {max(most, 0):,} more rows of a side may be fetched, and the smallest leaf "
                 f"has {smallest:,}{self._inquiry.advice('rows')}"
             )
         return taken
 
-    def _different_columns(self, buckets: _Buckets, leaves: Sequence[Bucket]) -> tuple[ComparedColumn, ...]:
-        """The columns whose values, each with its key, differ in some leaves."""
-        condition = buckets.chosen(self, leaves)
+    def _different_columns(self, buckets: PairedBuckets, leaves: Sequence[Bucket]) -> tuple[ComparedColumn, ...]:
+        """The columns whose values, each with its key, differ in some leaves. The key must be unique."""
         others = [column for column in self._columns if column not in self._key]
         if not others:
             return self._columns
 
-        def query(side: Side, view: Callable[[ComparedColumn], CanonicalColumn], where: str) -> str:
+        def query(side: Side, view: _View, columns: Sequence[ComparedColumn], where: str) -> str:
             return side.sql.column_query(
                 side.relation,
-                [view(column) for column in others],
+                [view(column) for column in columns],
                 [view(column) for column in self._key],
                 side.narrowed(where),
             )
 
-        of_source, of_target = self._inquiry.both(
-            "fingerprints of columns",
-            query(self._inquiry.source, _of_source, condition.source),
-            query(self._inquiry.target, _of_target, condition.target),
-        )
-        first, second = of_source[0], of_target[0]
-        different = [
-            column
-            for number, column in enumerate(others)
-            if any(whole(first[f"{lane}_{number}"]) != whole(second[f"{lane}_{number}"]) for lane in ("high", "low"))
-        ]
-        return tuple(different) or self._columns
+        found: set[str] = set()
+        for listed in _slices(leaves, MOST_LISTED):
+            condition = self._condition(buckets, listed)
+            for columns in _slices(others, COLUMNS_PER_QUERY):
+                (source,), (target,) = self._inquiry.both(
+                    "fingerprints of columns",
+                    query(self._inquiry.source, _of_source, columns, condition.source),
+                    query(self._inquiry.target, _of_target, columns, condition.target),
+                )
+                for number, column in enumerate(columns):
+                    names = (f"high_{number}", f"low_{number}")
+                    if any(whole(source[name]) != whole(target[name]) for name in names):
+                        found.add(column.name)
+        return tuple(column for column in others if column.name in found) or self._columns
 
     def _fetched(
         self,
-        buckets: _Buckets,
+        buckets: PairedBuckets,
         leaves: Sequence[Bucket],
         columns: Sequence[ComparedColumn],
         key: Sequence[ComparedColumn],
     ) -> tuple[list[RowDifference], set[Bucket]]:
         """The differing rows of some leaves, and the leaves that they explain."""
-        condition = buckets.chosen(self, leaves)
+        names = [column.name for column in key]
+        types = {column.name: column.canonical for column in columns}
+        found: list[RowDifference] = []
+        explained: set[Bucket] = set()
+        without_key: tuple[list[PulledRow], list[PulledRow]] = ([], [])
+        for listed in _slices(leaves, MOST_LISTED):
+            source, target = self._pulled(buckets, listed, columns, key)
+            for leaf in listed:
+                of_leaf = source.get(leaf, []), target.get(leaf, [])
+                # JSON of another text may mean the same: other texts explain a leaf, too.
+                if Counter(of_leaf[0]) != Counter(of_leaf[1]):
+                    explained.add(leaf)
+                if names:
+                    found += compare_rows(*of_leaf, key=names, columns=types).rows
+                else:
+                    without_key[0].extend(of_leaf[0])
+                    without_key[1].extend(of_leaf[1])
+        if not names:
+            found += compare_rows(*without_key, key=names, columns=types, pair_similar=True).rows
+        return found, explained
 
-        def query(side: Side, view: Callable[[ComparedColumn], CanonicalColumn], where: str, of: Buckets) -> str:
-            wanted = [view(column) for column in (*key, *columns)]
+    def _pulled(
+        self,
+        buckets: PairedBuckets,
+        leaves: Sequence[Bucket],
+        columns: Sequence[ComparedColumn],
+        key: Sequence[ComparedColumn],
+    ) -> tuple[dict[Bucket, list[PulledRow]], dict[Bucket, list[PulledRow]]]:
+        condition = self._condition(buckets, leaves)
+
+        def query(side: Side, view: _View, where: str, of: Buckets) -> str:
             everything = [view(column) for column in self._columns]
+            bucket = side.sql.bucket(everything, of)
             return side.sql.rows_query(
-                side.relation, wanted, side.narrowed(where), bucket=side.sql.bucket(everything, of)
+                side.relation, [view(column) for column in (*key, *columns)], side.narrowed(where), bucket
             )
 
-        answers = self._inquiry.both(
+        source, target = self._inquiry.both(
             "rows of differing leaves",
             query(self._inquiry.source, _of_source, condition.source, buckets.of_source),
             query(self._inquiry.target, _of_target, condition.target, buckets.of_target),
         )
-        names = [column.name for column in key]
-        types = {column.name: column.canonical for column in columns}
-        by_leaf = [_by_leaf(side, len(key), len(columns)) for side in answers]
-        found: list[RowDifference] = []
-        explained: set[Bucket] = set()
-        for leaf in leaves:
-            of_leaf = compare_rows(
-                by_leaf[0].get(leaf, []),
-                by_leaf[1].get(leaf, []),
-                key=names,
-                columns=types,
-                pair_similar=not names,
-            ).rows
-            if of_leaf:
-                explained.add(leaf)
-                found += of_leaf
-        if not names and len(leaves) > 1:
-            # Without a key, both versions of a changed row are in leaves of their own: pair them over all leaves.
-            found = list(
-                compare_rows(
-                    [row for rows_of_leaf in by_leaf[0].values() for row in rows_of_leaf],
-                    [row for rows_of_leaf in by_leaf[1].values() for row in rows_of_leaf],
-                    key=names,
-                    columns=types,
-                    pair_similar=True,
-                ).rows
+        return _by_leaf(source, len(key), len(columns)), _by_leaf(target, len(key), len(columns))
+
+    # -- what the worker hashes ---------------------------------------------------------------------
+
+    def _compare_by_worker(self, buckets: PairedBuckets, outcome: RowsOutcome) -> None:
+        """Compares the columns that can't be hashed where they are, each with the key of its row."""
+        # Without a unique key, all other columns stand for one.
+        key = self._key if self._key_is_unique else self._columns
+        columns = {f"c{n}": CanonicalType(CanonicalKind.TEXT) for n in range(len(key))}
+        columns |= {f"c{len(key) + n}": column.canonical for n, column in enumerate(self._by_worker)}
+
+        def query(side: Side, view: _View, of: Buckets) -> str:
+            bucket = side.sql.as_text(side.sql.bucket([view(column) for column in self._columns], of))
+            return side.sql.rows_query(
+                side.relation, [view(column) for column in (*key, *self._by_worker)], side.where, bucket
             )
-        return found, explained
+
+        hashed = self._inquiry.both_hashed(
+            "fingerprints of JSON, by the worker",
+            query(self._inquiry.source, _of_source, buckets.of_source),
+            query(self._inquiry.target, _of_target, buckets.of_target),
+            columns,
+        )
+        source, target = (
+            {buckets.read(None if name is None else str(name)): found for name, found in sums.items()}
+            for sums in hashed
+        )
+        differing = different(source, target)
+        if not differing:
+            return
+        known = {finding.bucket for finding in outcome.differing}
+        more = findings(source, target, differing, buckets.of_source)
+        outcome.differing += tuple(finding for finding in more if finding.bucket not in known)
+        taken = self._affordable(source, target, differing, len(self._by_worker) + len(key))
+        if len(taken) < len(differing):
+            outcome.located = False
+            outcome.notes.append(f"JSON of {len(differing) - len(taken):,} differing buckets was not looked into")
+        rows, explained = self._fetched(buckets, taken, self._by_worker, key)
+        changed = [row for row in rows if row.kind is RowKind.CHANGED]
+        outcome.differences = _joined(outcome.differences, changed)
+        outcome.unexplained += len(taken) - len(explained)
+        if not self._key_is_unique and len(changed) < len(rows):
+            # Rows whose other columns differ, too, have no partner here: their JSON was not compared.
+            outcome.unexplained += len(rows) - len(changed)
+            outcome.notes.append("JSON of rows whose other columns differ was not compared: rows have no unique key")
 
     # -- sums ---------------------------------------------------------------------------------------
 
-    def _sums(
-        self, step: str, buckets: _Buckets, condition: _Condition | None
-    ) -> tuple[dict[Bucket, Fingerprint], dict[Bucket, Fingerprint]]:
+    def _sums(self, step: str, buckets: PairedBuckets, condition: _Condition | None) -> tuple[Sums, Sums]:
         source, target = self._inquiry.source, self._inquiry.target
         rows = self._inquiry.both(
             step,
@@ -389,15 +402,12 @@ class RowComparison:
         )
         return read_buckets(rows[0]), read_buckets(rows[1])
 
-    def condition(self, buckets: _Buckets, wanted: Collection[Bucket]) -> _Condition:
+    def _condition(self, buckets: PairedBuckets, wanted: Collection[Bucket]) -> _Condition:
         """The rows of some buckets, for both sides."""
+        source, target = self._inquiry.source.sql, self._inquiry.target.sql
         return _Condition(
-            self._inquiry.source.sql.in_buckets(
-                [column.of_source for column in self._columns], buckets.of_source, wanted
-            ),
-            self._inquiry.target.sql.in_buckets(
-                [column.of_target for column in self._columns], buckets.of_target, wanted
-            ),
+            source.in_buckets([column.of_source for column in self._columns], buckets.of_source, wanted),
+            target.in_buckets([column.of_target for column in self._columns], buckets.of_target, wanted),
         )
 
 
@@ -407,63 +417,7 @@ class _Condition:
     target: str
 
 
-@dataclass(frozen=True)
-class _Buckets:
-    """The same buckets in the terms of both sides."""
-
-    of_source: Buckets
-    of_target: Buckets
-
-    @classmethod
-    def of_ranges(cls, column: ComparedColumn, origin: int, width: int) -> _Buckets:
-        return cls(RangeBuckets(column.of_source, origin, width), RangeBuckets(column.of_target, origin, width))
-
-    @classmethod
-    def of_hashes(cls, key: Sequence[ComparedColumn], digits: int) -> _Buckets:
-        return cls(
-            HashBuckets(tuple(column.of_source for column in key), digits),
-            HashBuckets(tuple(column.of_target for column in key), digits),
-        )
-
-    def chosen(self, comparison: RowComparison, wanted: Collection[Bucket]) -> _Condition:
-        return comparison.condition(self, wanted)
-
-    def divided(self, rows: int, buckets: int) -> _Buckets | None:
-        """Leaves of these buckets; None when they can't be divided."""
-        parts = min(max(2, rows // buckets // ROWS_PER_LEAF), max(2, MOST_LEAVES // buckets))
-        if isinstance(self.of_source, RangeBuckets) and isinstance(self.of_target, RangeBuckets):
-            if self.of_source.width == 1:
-                return None
-            narrow = max(1, self.of_source.width >> round(math.log2(parts)))
-            return _Buckets(
-                RangeBuckets(self.of_source.column, self.of_source.origin, narrow),
-                RangeBuckets(self.of_target.column, self.of_target.origin, narrow),
-            )
-        assert isinstance(self.of_source, HashBuckets)
-        assert isinstance(self.of_target, HashBuckets)
-        digits = self.of_source.digits + max(1, round(math.log(parts, 16)))
-        return _Buckets(HashBuckets(self.of_source.columns, digits), HashBuckets(self.of_target.columns, digits))
-
-
-def _named_alike(sums: Mapping[Bucket, Fingerprint], buckets: Buckets) -> dict[Bucket, Fingerprint]:
-    """Buckets whose names came as text, as the bucket query names them."""
-    if isinstance(buckets, HashBuckets):
-        return dict(sums)
-    return {None if bucket is None else int(bucket): found for bucket, found in sums.items()}
-
-
-def _joined(differences: Sequence[RowDifference], more: Sequence[RowDifference]) -> tuple[RowDifference, ...]:
-    """Differences of other columns, put to those of the same rows."""
-    by_key = {tuple(one.key.items()): one for one in differences if one.kind is RowKind.CHANGED}
-    joined: dict[int, RowDifference] = {}
-    added = []
-    for one in more:
-        known = by_key.get(tuple(one.key.items()))
-        if known is None:
-            added.append(one)
-        else:
-            joined[id(known)] = replace(known, cells=(*known.cells, *one.cells))
-    return (*(joined.get(id(one), one) for one in differences), *added)
+_View = Callable[[ComparedColumn], CanonicalColumn]
 
 
 def _of_source(column: ComparedColumn) -> CanonicalColumn:
@@ -474,34 +428,27 @@ def _of_target(column: ComparedColumn) -> CanonicalColumn:
     return column.of_target
 
 
-def _is_whole(column: ComparedColumn) -> bool:
-    def fits(column_type: ColumnType) -> bool:
-        return column_type.kind in (Kind.INTEGER, Kind.DECIMAL) and not column_type.scale
-
-    return (
-        column.canonical.kind is CanonicalKind.NUMBER
-        and fits(column.source_type)
-        and fits(column.target_type)
-        and min(column.source_type.digits, column.target_type.digits) <= 19
-    )
+def _whole_number(value: object) -> int | None:
+    """A bound of a key; None for what is no whole number (NaN, a fraction)."""
+    number = Decimal(str(value))
+    return int(number) if number.is_finite() and number == number.to_integral_value() else None
 
 
-def _different(source: Mapping[Bucket, Fingerprint], target: Mapping[Bucket, Fingerprint]) -> list[Bucket]:
-    """Buckets whose fingerprints differ, in order; the rows without a key come last."""
-    different = [
-        bucket
-        for bucket in source.keys() | target.keys()
-        if source.get(bucket, Fingerprint.ZERO) != target.get(bucket, Fingerprint.ZERO)
-    ]
-    return sorted(different, key=lambda bucket: (bucket is None, isinstance(bucket, str), bucket))
+def _slices(things: Sequence[_Thing], size: int) -> Iterator[Sequence[_Thing]]:
+    return (things[start : start + size] for start in range(0, len(things), size))
 
 
-def _count(side: Mapping[Bucket, Fingerprint], bucket: Bucket) -> int:
-    return side.get(bucket, Fingerprint.ZERO).rows
-
-
-def _rows(source: Mapping[Bucket, Fingerprint], target: Mapping[Bucket, Fingerprint], bucket: Bucket) -> int:
-    return max(_count(source, bucket), _count(target, bucket))
+def _joined(differences: Sequence[RowDifference], more: Sequence[RowDifference]) -> tuple[RowDifference, ...]:
+    """Differences of other columns, put to those of the same rows."""
+    joined = list(differences)
+    places = {tuple(one.key.items()): place for place, one in enumerate(joined) if one.kind is RowKind.CHANGED}
+    for one in more:
+        place = places.get(tuple(one.key.items()))
+        if place is None:
+            joined.append(one)
+        else:
+            joined[place] = replace(joined[place], cells=(*joined[place].cells, *one.cells))
+    return tuple(joined)
 
 
 def _by_leaf(rows: Sequence[Row], key: int, columns: int) -> dict[Bucket, list[PulledRow]]:
@@ -512,40 +459,3 @@ def _by_leaf(rows: Sequence[Row], key: int, columns: int) -> dict[Bucket, list[P
         leaf = bucket if bucket is None or isinstance(bucket, str) else whole(bucket)
         by_leaf.setdefault(leaf, []).append(PulledRow(values[:key], values[key:]))
     return by_leaf
-
-
-def _findings(
-    source: Mapping[Bucket, Fingerprint],
-    target: Mapping[Bucket, Fingerprint],
-    differing: Sequence[Bucket],
-    buckets: Buckets,
-) -> tuple[BucketFinding, ...]:
-    offsets = [bucket for bucket in (*source, *target) if isinstance(bucket, int)]
-    span = (max(offsets) - min(offsets) or 1) if offsets else 1
-    return tuple(
-        BucketFinding(
-            bucket=_name(bucket, buckets),
-            position=_position(bucket, min(offsets, default=0), span),
-            source_rows=_count(source, bucket),
-            target_rows=_count(target, bucket),
-        )
-        for bucket in differing
-    )
-
-
-def _name(bucket: Bucket, buckets: Buckets) -> str:
-    if isinstance(buckets, HashBuckets):
-        return f"hash {bucket}…"
-    column = buckets.column.name
-    if bucket is None:
-        return f"{column} is NULL"
-    low = buckets.origin + int(bucket)
-    return f"{column} from {low} to {low + buckets.width - 1}"
-
-
-def _position(bucket: Bucket, first: int, span: int) -> float:
-    if bucket is None:
-        return 1.0
-    if isinstance(bucket, str):
-        return float(int(bucket, 16) / 16 ** len(bucket))
-    return (bucket - first) / span

@@ -6,7 +6,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -21,7 +21,7 @@ from migration_assets.platforms.base import ReadColumn, Row, SourceColumn, Table
 from migration_assets.platforms.canonical import CanonicalType, Fingerprint
 from migration_assets.platforms.canonical_sql import Bucket, CanonicalSQL
 from migration_assets.platforms.types import TEXT
-from migration_assets.resources.sources.base import Snapshot, SourceError
+from migration_assets.resources.sources.base import Reader, Snapshot, SourceError
 from migration_assets.resources.warehouses.base import Answer, Warehouse, WarehouseError
 from migration_assets.validation.arrow_lane import fingerprints_by
 from migration_assets.validation.results import Evidence
@@ -30,6 +30,9 @@ from migration_assets.workflow import Budget
 _Found = TypeVar("_Found")
 
 SideName = Literal["source", "target"]
+
+CANCEL_SECONDS = 0.5
+"""Between two attempts to break a statement off."""
 
 
 class BudgetExceededError(Exception):
@@ -85,17 +88,20 @@ class SourceSide(Side):
         relation = table.to_expression(with_database=False).sql(sql.dialect)
         super().__init__(sql, relation, where, f"snapshot {snapshot.identity}")
         self._snapshot = snapshot
+        self._reader: Reader | None = None
 
     def ask(self, statement: str) -> Answer:
         return Answer(_lowered(self._snapshot.query(statement)))
 
     def read(self, statement: str, names: Sequence[str]) -> Iterator[pa.Table]:
         columns = [ReadColumn(name, TEXT, SourceColumn(name, "text", "text", nullable=True), name) for name in names]
-        with closing(self._snapshot.open_reader()) as reader:
-            yield from reader.read(statement, columns)
+        with closing(self._snapshot.open_reader()) as self._reader:
+            yield from self._reader.read(statement, columns)
 
     def cancel(self) -> None:
         self._snapshot.cancel_query()
+        if self._reader is not None:
+            self._reader.close()
 
 
 class TargetSide(Side):
@@ -142,6 +148,7 @@ class Inquiry:
     spent_bytes: int = 0
     spent_rows: int = 0
     _counting: threading.Lock = field(default_factory=threading.Lock)
+    _threads: dict[SideName, ThreadPoolExecutor] = field(default_factory=dict)
 
     def both(self, step: str, of_source: str, of_target: str) -> tuple[list[Row], list[Row]]:
         """The answers to two queries, asked at the same time.
@@ -176,29 +183,49 @@ class Inquiry:
 
     def _at_once(self, step: str, calls: Mapping[Side, Callable[[], _Found]]) -> dict[Side, _Found]:
         """What the calls return, made at the same time; the first error ends both."""
-        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="validate") as pool:
-            asked = {pool.submit(call): side for side, call in calls.items()}
+        late = BudgetExceededError(f"{step}: not done in time{self.advice('seconds')}")
+        if self._seconds_left() == 0:
+            raise late
+        asked = {self._thread_of(side).submit(call): side for side, call in calls.items()}
+        try:
             done, pending = wait(asked, timeout=self._seconds_left(), return_when=FIRST_EXCEPTION)
-            failed = any(answer.exception() is not None for answer in done)
-            late = bool(pending) and not failed
-            for answer in pending:
-                asked[answer].cancel()
-        if late:
-            raise BudgetExceededError(
-                f"{step}: not done within the budget of {self.budget.seconds:g} seconds; raise "
-                "validation_configuration.budget.seconds"
-            )
+        except BaseException:
+            self._cancel(asked)
+            raise
+        self._cancel({answer: side for answer, side in asked.items() if answer in pending})
+        if pending and all(answer.exception() is None for answer in done):
+            raise late
         # The error that came first: the other side was only told to stop.
         for answer in [*done, *asked]:
             answer.result()
         return {side: answer.result() for answer, side in asked.items()}
+
+    def _cancel(self, asked: Mapping[Future[_Found], Side]) -> None:
+        """Breaks off what is asked: again and again, because a statement may only just begin."""
+        while any(not answer.done() for answer in asked):
+            for answer, side in asked.items():
+                if not answer.done():
+                    side.cancel()
+            wait(asked, timeout=CANCEL_SECONDS)
+
+    def _thread_of(self, side: Side) -> ThreadPoolExecutor:
+        """One thread for each side, as long as the inquiry lasts: a target may have a session for each thread."""
+        if side.name not in self._threads:
+            self._threads[side.name] = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"validate-{side.name}")
+        return self._threads[side.name]
+
+    def close(self) -> None:
+        """Ends the threads."""
+        for thread in self._threads.values():
+            thread.shutdown()
 
     def advice(self, unit: str) -> str:
         """How to allow more, where the workflow has set a limit."""
         limit = getattr(self.budget, unit)
         if limit is None:
             return ""
-        return f" (the budget of {limit:,} {unit}; raise validation_configuration.budget.{unit})"
+        shown = f"{limit:g}" if isinstance(limit, float) else f"{limit:,}"
+        return f" (the budget of {shown} {unit}; raise validation_configuration.budget.{unit})"
 
     def _asked(self, side: Side, statement: str) -> tuple[Answer, float]:
         started = time.monotonic()
@@ -222,8 +249,6 @@ class Inquiry:
                 self.spent_rows += table.num_rows
                 self.spent_bytes += table.nbytes
             self._require_within_budget(step)
-            if self._seconds_left() == 0:
-                raise BudgetExceededError(f"{step}: not done in time{self.advice('seconds')}")
         evidence = Evidence(
             step=step,
             side=side.name,

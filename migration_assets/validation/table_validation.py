@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -25,7 +25,6 @@ from migration_assets.validation.results import (
     LevelResult,
     MetricFinding,
     RowFinding,
-    RowKind,
     SchemaFinding,
     TableResult,
     Verdict,
@@ -71,9 +70,15 @@ def validate_table(
             ) as snapshot,
             warehouse.hold(target.database),
         ):
-            _TableValidation(config, source, snapshot, warehouse, target, findings).run()
-    except (AlignmentError, PlatformError, SourceError, UnreadableValueError, WarehouseError) as failure:
+            validation = _TableValidation(config, source, snapshot, warehouse, target, findings)
+            try:
+                validation.run()
+            finally:
+                validation.close()
+    except (AlignmentError, PlatformError) as failure:
         error = str(failure)
+    except (SourceError, UnreadableValueError, WarehouseError) as failure:
+        error = _told(failure, config)
     return TableResult(
         workflow=workflow,
         table=table,
@@ -164,6 +169,10 @@ class _TableValidation:
             target_snapshot=self._inquiry.target.moment,
         )
 
+    def close(self) -> None:
+        """Ends the threads that ask."""
+        self._inquiry.close()
+
     def run(self) -> None:
         """Every level that is asked for, until one fails and the workflow doesn't go on."""
         wanted = {
@@ -187,6 +196,11 @@ class _TableValidation:
                 verdict, summary = run[level]()
             except BudgetExceededError as error:
                 verdict, summary = Verdict.INCONCLUSIVE, str(error)
+            except (SourceError, WarehouseError) as error:
+                if level == "rows":
+                    raise
+                # A sum that is too large says nothing of the rows.
+                verdict, summary = Verdict.INCONCLUSIVE, _told(error, self._config)
             seconds = round(time.monotonic() - started, 3)
             self._findings.levels.append(LevelResult(level=level, verdict=verdict, summary=summary, seconds=seconds))
             failed = level if verdict is Verdict.FAIL else failed
@@ -229,6 +243,7 @@ class _TableValidation:
             ),
             partition_column=self._partition_column(),
             chunks=self._config.chunk_number,
+            hides_keys=self._config.mask_values,
         ).run()
         self._note(outcome)
         verdict, summary = self._pinned(*self._rows_verdict(outcome))
@@ -310,26 +325,19 @@ class _TableValidation:
         if source == target and not outcome.differing and not outcome.stopped:
             return Verdict.PASS, f"{source.rows:,} rows are the same (fingerprint {source})"
         found = len(outcome.differences)
-        told = _told(self._findings, source.rows, target.rows)
-        if outcome.stopped:
-            verdict = Verdict.FAIL if self._open_rows else Verdict.INCONCLUSIVE
-            where = f"{len(outcome.differing):,} of {outcome.buckets:,} buckets differ"
-            return verdict, f"{where}; {outcome.stopped}{told and '; found so far: ' + told}"
-        if found == 0 and not outcome.unexplained and outcome.located:
+        told = _differences(self._findings, source.rows, target.rows) or (
+            f"{len(outcome.differing):,} of {outcome.buckets:,} buckets differ"
+        )
+        waives_rows = any(waiver.check == "rows" for waiver in self._config.waivers)
+        if self._open_rows or (outcome.proven and not found and not waives_rows and not outcome.unexplained):
+            return Verdict.FAIL, _with_gaps(told, outcome)
+        if outcome.stopped or outcome.unexplained:
+            return Verdict.INCONCLUSIVE, _with_gaps(told, outcome)
+        if found == 0 and outcome.located and not outcome.proven:
             return Verdict.PASS, f"{source.rows:,} rows mean the same; only the text of JSON differs"
-        if outcome.unexplained:
-            return Verdict.INCONCLUSIVE, (
-                f"{outcome.unexplained:,} leaves have other fingerprints than their rows explain: the tables changed "
-                f"while they were compared, or a platform's SQL is not exact{told and '; ' + told}"
-            )
-        if not self._open_rows:
-            return (
-                (Verdict.WAIVED, f"all differences are waived: {told}")
-                if outcome.located
-                else (Verdict.INCONCLUSIVE, f"all differences looked into are waived, and there are more: {told}")
-            )
-        at_least = "" if outcome.located else "at least "
-        return Verdict.FAIL, f"{at_least}{told}"
+        if outcome.located:
+            return Verdict.WAIVED, f"all differences are waived: {told}"
+        return Verdict.INCONCLUSIVE, _with_gaps(f"all differences looked into are waived: {told}", outcome)
 
     # -- verdicts -----------------------------------------------------------------------------------
 
@@ -355,8 +363,7 @@ def _described(warehouse: Warehouse, target: TableName) -> TargetTable:
     return found
 
 
-def _row_finding(number: int, difference: RowDifference, shown: object) -> RowFinding:
-    assert callable(shown)
+def _row_finding(number: int, difference: RowDifference, shown: Callable[[str | None], str | None]) -> RowFinding:
     return RowFinding(
         row=number,
         kind=difference.kind,
@@ -367,14 +374,30 @@ def _row_finding(number: int, difference: RowDifference, shown: object) -> RowFi
     )
 
 
-def _told(findings: _Findings, source_rows: int, target_rows: int) -> str:
-    """The differences in a sentence: how many of each kind, and what they have in common."""
-    counts = dict.fromkeys(RowKind, 0)
-    for row in findings.rows:
-        counts[row.kind] += 1
+def _differences(findings: _Findings, source_rows: int, target_rows: int) -> str:
+    """The differences in a sentence: how many, and what they have in common."""
     total = findings.rows_different
     parts = [f"{total:,} rows differ"] if total else []
     if source_rows != target_rows:
         parts.append(f"source has {source_rows:,} rows, target {target_rows:,}")
     parts += [str(cause) for cause in findings.causes[:5]]
     return "; ".join(parts)
+
+
+def _with_gaps(told: str, outcome: RowsOutcome) -> str:
+    """The differences, and what is not known of them."""
+    parts = [told] if outcome.located else [f"at least {told}" if outcome.differences else told]
+    parts += [outcome.stopped] if outcome.stopped else []
+    if outcome.unexplained:
+        parts.append(
+            f"in {outcome.unexplained:,} places fingerprints differ more than the rows do: the tables changed while "
+            "they were compared, or a platform's SQL is not exact"
+        )
+    return "; ".join(part for part in parts if part)
+
+
+def _told(error: Exception, config: ValidationTable) -> str:
+    """An error of a side; without the values that a database puts into its messages, where they are to be hidden."""
+    if not config.mask_values:
+        return str(error)
+    return "a query was refused; its error may hold values, which mask_values hides: run it without to see it"

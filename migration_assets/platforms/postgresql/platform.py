@@ -53,6 +53,9 @@ class PostgreSQL(SourcePlatform):
     def map_column(self, column: SourceColumn, override: ColumnType | None = None) -> ColumnMapping:
         return types.map_column(column, override)
 
+    def unchecked_number(self, column: SourceColumn, wanted: ColumnType, expression: str) -> str:
+        return types.binary_expression(column, wanted, expression)
+
     def profile(
         self, run: QueryRunner, table: SourceTable, where: str | None, columns: Sequence[SourceColumn]
     ) -> Mapping[str, ColumnMapping]:
