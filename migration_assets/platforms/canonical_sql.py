@@ -38,7 +38,7 @@ _COLUMNS = """\
 SELECT {count} AS row_count, {sums}
 FROM (SELECT {hashed} FROM {relation}{where}) AS hashed"""
 _ROWS = "SELECT {outputs} FROM {relation}{where}"
-_BOUNDS = "SELECT MIN({key}) AS low, MAX({key}) AS high FROM {relation}"
+_BOUNDS = "SELECT MIN({key}) AS low, MAX({key}) AS high FROM {relation}{where}"
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,9 @@ class CanonicalSQL(ABC):
         )
         return _ROWS.format_map({"outputs": outputs, "relation": relation, "where": _where(where)})
 
-    def bounds_query(self, relation: str, key: CanonicalColumn) -> str:
+    def bounds_query(self, relation: str, key: CanonicalColumn, where: str | None = None) -> str:
         """SQL for `low` and `high`, the smallest and the largest value of a key column."""
-        return _BOUNDS.format_map({"key": key.expression, "relation": relation})
+        return _BOUNDS.format_map({"key": key.expression, "relation": relation, "where": _where(where)})
 
     def bucket(self, columns: Sequence[CanonicalColumn], buckets: Buckets) -> str:
         """SQL of a row's bucket: the offset of its range, or digits of a hash; NULL for a NULL key."""
@@ -366,7 +366,7 @@ class CanonicalSQL(ABC):
         """The number of a text's UTF-8 bytes."""
 
 
-def arithmetic_float(value: str, special: Mapping[str, str], *, power: str, text: str, whole: str) -> str:
+def arithmetic_float(value: str, special: Mapping[str, str], *, small: str, power: str, text: str, whole: str) -> str:
     """The float tuple by arithmetic, for platforms that don't show a number's bits.
 
     `floor(log2)` may be off by one next to a power of two, which comparing with both neighbours mends; all other
@@ -374,11 +374,12 @@ def arithmetic_float(value: str, special: Mapping[str, str], *, power: str, text
 
     Args:
         special: literals of the values that are no numbers, and their texts.
+        small: SQL of 1e-290 as a float: as a decimal, which a bare literal may be, it would be zero.
         power: SQL of two to the power of `{}`.
         text: SQL of a whole number `{}` as text.
         whole: SQL of a float `{}` without fraction as a whole number.
     """
-    tiny = f"ABS({value}) < 1e-290"
+    tiny = f"ABS({value}) < {small}"
     scaled = f"(ABS({value}) * CASE WHEN {tiny} THEN {power.format(SCALE_BITS)} ELSE 1 END)"
     guess = f"LEAST(1023, FLOOR(LN({scaled}) / LN(2)))"
     exponent = (

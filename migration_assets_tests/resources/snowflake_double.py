@@ -35,6 +35,12 @@ def failure(message: str, code: int = 1000) -> ProgrammingError:
 
 DOES_NOT_EXIST = failure("Object does not exist, or operation cannot be performed.", 2003)
 
+NO_HISTORY = failure(
+    "Time travel data is not available for table ORDERS. The requested time is either beyond the allowed time travel "
+    "period or before the object creation time.",
+    707,
+)
+
 
 @dataclass
 class SnowflakeDouble:

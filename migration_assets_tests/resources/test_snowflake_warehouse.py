@@ -35,6 +35,7 @@ from migration_assets.resources.warehouses.base import (
 from migration_assets.resources.warehouses.snowflake import REPLACED, SnowflakeWarehouse
 from migration_assets_tests.resources.snowflake_double import (
     DOES_NOT_EXIST,
+    NO_HISTORY,
     PASSWORD,
     SnowflakeDouble,
     account,
@@ -576,6 +577,49 @@ def test_a_query_names_its_columns_as_written(warehouse: SnowflakeWarehouse, sno
         {"total": 7, "last": datetime(2024, 1, 1, tzinfo=timezone.utc), "part": Decimal("1.50")}
     ]
     assert snowflake_double.take_statements() == ['SELECT SUM("Amount") AS "total" FROM "SALES"."PUBLIC"."ORDERS"']
+
+
+PROBE = (
+    'SELECT 1 FROM "SALES"."PUBLIC"."ORDERS" '
+    "AT (TIMESTAMP => CAST('2024-01-01 00:00:00.000000001' AS TIMESTAMPLTZ)) LIMIT 1"
+)
+
+
+def test_a_pinned_table_is_read_as_it_was_at_one_moment(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is(snowflake_double, TARGET)
+    snowflake_double.answer("AS NOW", [{"NOW": "2024-01-01 00:00:00.000000001"}])
+
+    pin = warehouse.pin(TARGET)
+
+    assert snowflake_double.take_statements()[-1] == PROBE
+    assert f"SELECT 1 FROM {pin.relation.sql('snowflake')} LIMIT 1" == PROBE
+    assert pin.moment == "time travel to 2024-01-01 00:00:00.000000001 UTC"
+
+
+def test_a_table_that_keeps_no_history_is_not_pinned(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is(snowflake_double, TARGET)
+    snowflake_double.answer("AS NOW", [{"NOW": "2024-01-01 00:00:00.000000001"}])
+    snowflake_double.answer(r"AT \(TIMESTAMP", NO_HISTORY)
+
+    pin = warehouse.pin(TARGET)
+
+    assert pin.relation.sql("snowflake") == '"SALES"."PUBLIC"."ORDERS"'
+    assert pin.moment is None
+
+
+def test_a_table_that_can_t_be_read_is_not_taken_for_one_without_history(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is(snowflake_double, TARGET)
+    snowflake_double.answer("AS NOW", [{"NOW": "2024-01-01 00:00:00.000000001"}])
+    snowflake_double.answer(r"AT \(TIMESTAMP", failure("Insufficient privileges", 3001))
+
+    with pytest.raises(WarehouseError, match=r"can't pin SALES\.PUBLIC\.ORDERS: .*Insufficient privileges"):
+        warehouse.pin(TARGET)
 
 
 def test_errors_tell_message_and_query_and_no_secret(

@@ -41,10 +41,10 @@ def translated(clause: str, *columns: str, platform: TargetPlatform) -> str:
             '(CURRENT_DATE + INTERVAL (-1) DAY) < "d"',
         ),
         (
-            "id IN (SELECT o.id FROM other AS o WHERE o.flag)",
-            ("Id",),
-            '"Id" IN (SELECT "O"."Id" FROM "OTHER" AS "O" WHERE "O"."FLAG")',
-            '"Id" IN (SELECT "o"."Id" FROM "other" AS "o" WHERE "o"."flag")',
+            "d = to_date('20200101', 'YYYYMMDD')",
+            ("d",),
+            "\"d\" = TO_DATE('20200101', 'yyyymmDD')",
+            "\"d\" = CAST(STRPTIME('20200101', '%Y%m%d') AS DATE)",
         ),
     ],
 )
@@ -70,7 +70,64 @@ def test_an_unknown_column_is_named_with_a_cure(clause: str, cure: str) -> None:
     assert cure in str(caught.value)
 
 
-def test_a_query_in_the_condition_may_have_columns_of_its_own() -> None:
-    assert translated("EXISTS (SELECT 1 FROM o WHERE o.x = 1)", "a", platform=Snowflake()) == (
-        'EXISTS(SELECT 1 FROM "O" WHERE "O"."X" = 1)'
-    )
+@pytest.mark.parametrize("platform", [Snowflake(), DuckDB()], ids=["snowflake", "duckdb"])
+@pytest.mark.parametrize(
+    "clause", ["EXISTS (SELECT 1 FROM o WHERE o.x = 1)", "id IN (SELECT id FROM o)", "id > (SELECT MAX(id) FROM o)"]
+)
+def test_a_query_in_the_condition_would_read_another_state(clause: str, platform: TargetPlatform) -> None:
+    with pytest.raises(PlatformError, match="another state than the one that is validated"):
+        translated(clause, "id", platform=platform)
+
+
+@pytest.mark.parametrize(
+    ("clause", "reason"),
+    [
+        ("to_varchar(ts, 'YYYY') = '2020'", "'format' is not supported"),
+        ("ts::varchar(4) = '2020'", "without 4"),
+        ("to_timestamp(ts) > '2020-01-01'", "what TO_TIMESTAMP is in duckdb is not known"),
+        ("mod(hash(ts), 7) = 0", "what HASH is in duckdb is not known"),
+        ("ts:price > 3", "the path GET_PATH.* has another value there"),
+        ("ts:name::varchar = 'x'", "the path GET_PATH.* has another value there"),
+        ("ts['name'] = 'x'", "the path .* has another value there"),
+    ],
+)
+def test_what_the_target_can_t_say_is_refused_with_a_cure(clause: str, reason: str) -> None:
+    with pytest.raises(PlatformError, match=f"target_where_clause: .*{reason}.*use a deployment on Snowflake"):
+        translated(clause, "ts", platform=DuckDB())
+
+
+@pytest.mark.parametrize(
+    ("clause", "sent"),
+    [
+        ("to_varchar(ts, 'YYYY') = '2020'", "TO_CHAR(\"ts\", 'YYYY') = '2020'"),
+        ("ts::varchar(4) = '2020'", "CAST(\"ts\" AS VARCHAR(4)) = '2020'"),
+        ("mod(hash(ts), 7) = 0", 'HASH("ts") % 7 = 0'),
+        ("ts:price > 3", "GET_PATH(\"ts\", 'price') > 3"),
+    ],
+)
+def test_snowflake_is_asked_what_only_it_understands(clause: str, sent: str) -> None:
+    assert translated(clause, "ts", platform=Snowflake()) == sent
+
+
+def test_what_the_parser_rewrites_even_for_snowflake_is_refused() -> None:
+    with pytest.raises(PlatformError, match=r"would become TO_CHAR\(.*without LowerHex"):
+        translated("lower(hex_encode(b)) = 'ff'", "b", platform=Snowflake())
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "a BETWEEN 1 AND 2 OR a IS NULL",
+        "IFF(a > 1, b, 2) = 2",
+        "b ILIKE '%x%' AND NOT STARTSWITH(b, 'y')",
+        "DATE_TRUNC('month', a) = '2020-01-01'",
+        "YEAR(a) = 2020 AND DATEDIFF(day, a, b) > 3",
+        "SUBSTR(b, 1, 2) = 'x'",
+        "a::number(10, 2) = 1.25",
+        "(a, b) IN ((1, 2))",
+        "REGEXP_LIKE(b, 'x.*')",
+    ],
+)
+def test_usual_conditions_pass(clause: str) -> None:
+    assert translated(clause, "a", "b", platform=Snowflake())
+    assert translated(clause, "a", "b", platform=DuckDB())

@@ -41,7 +41,8 @@ class DuckDBSQL(CanonicalSQL):
         return f"lower(hex({column.expression}))"
 
     def date(self, column: CanonicalColumn) -> str:
-        return _with_era(column.expression, "DATE '0001-01-01'")
+        text = f"CAST({column.expression} AS VARCHAR)"
+        return _with_era(text, f"{column.expression} < DATE '0001-01-01' AND isfinite({column.expression})")
 
     def time(self, column: CanonicalColumn) -> str:
         return f"CAST({column.expression} AS VARCHAR)"
@@ -52,7 +53,9 @@ class DuckDBSQL(CanonicalSQL):
             value = f"({value} AT TIME ZONE 'UTC')"
         elif column.type.kind is Kind.DATE:
             value = f"CAST({value} AS TIMESTAMP)"
-        return _with_era(value, "TIMESTAMP '0001-01-01 00:00:00'")
+        # By the text: a TIMESTAMP_NS can't be compared with the first year, which it doesn't reach.
+        text = f"CAST({value} AS VARCHAR)"
+        return _with_era(text, f"{text} LIKE '%(BC)%'")
 
     def join(self, tokens: Sequence[str]) -> str:
         return f"concat_ws('|', {', '.join(tokens)})"
@@ -73,9 +76,7 @@ class DuckDBSQL(CanonicalSQL):
         return f"strlen({text})"
 
 
-def _with_era(value: str, first_year: str) -> str:
-    text = f"CAST({value} AS VARCHAR)"
-    before = f"{value} < {first_year} AND isfinite({value})"
+def _with_era(text: str, before: str) -> str:
     return f"CASE WHEN {before} THEN replace({text}, ' (BC)', '') || ' BC' ELSE {text} END"
 
 

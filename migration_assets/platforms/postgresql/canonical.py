@@ -10,6 +10,9 @@ from migration_assets.platforms.canonical_sql import SCALE_BITS, SMALLEST_NORMAL
 from migration_assets.platforms.postgresql import sql
 from migration_assets.platforms.types import Kind
 
+_MOST_ARGUMENTS = 100
+"""What a function takes in PostgreSQL, unless it was built otherwise."""
+
 _TEXTS = ("text", "character varying", "bpchar")
 _INTEGERS = ("smallint", "integer", "bigint")
 
@@ -92,7 +95,14 @@ class PostgreSQLSQL(CanonicalSQL):
         return f"({self._natural(column)})::text"
 
     def join(self, tokens: Sequence[str]) -> str:
+        most = _MOST_ARGUMENTS - 1  # Beside the bar itself.
+        if len(tokens) > most:
+            return self.join([self.join(tokens[start : start + most]) for start in range(0, len(tokens), most)])
         return f"concat_ws('|', {', '.join(tokens)})"
+
+    def escaped(self, text: str) -> str:
+        # Before version 18 replace() refuses texts whose collation is nondeterministic.
+        return super().escaped(f'({text}) COLLATE "C"')
 
     def hash(self, text: str) -> str:
         return f"('x' || {self.hex_of_text(text)})::bit(128)"

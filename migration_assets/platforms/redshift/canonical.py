@@ -27,6 +27,7 @@ class RedshiftSQL(CanonicalSQL):
                 "CAST('Infinity' AS FLOAT8)": "Infinity",
                 "CAST('-Infinity' AS FLOAT8)": "-Infinity",
             },
+            small="CAST('1e-290' AS FLOAT8)",
             power="POWER(CAST(2 AS FLOAT8), {})",
             text="CAST({} AS VARCHAR(64))",
             whole="CAST({} AS BIGINT)",

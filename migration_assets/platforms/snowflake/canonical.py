@@ -27,6 +27,7 @@ class SnowflakeSQL(CanonicalSQL):
                 "CAST('inf' AS FLOAT)": "Infinity",
                 "CAST('-inf' AS FLOAT)": "-Infinity",
             },
+            small="CAST('1e-290' AS FLOAT)",
             power="POWER(2, {})",
             text="TO_VARCHAR({})",
             whole="CAST({} AS DECIMAL(38, 0))",
@@ -38,7 +39,8 @@ class SnowflakeSQL(CanonicalSQL):
         return f"LOWER({column.expression})" if column.type.kind is Kind.UUID else column.expression
 
     def binary(self, column: CanonicalColumn) -> str:
-        return f"LOWER(HEX_ENCODE({column.expression}))"
+        # 0 is lower case. Not LOWER(HEX_ENCODE(x)), which sqlglot's round trip makes TO_CHAR(x).
+        return f"HEX_ENCODE({column.expression}, 0)"
 
     def date(self, column: CanonicalColumn) -> str:
         return f"TO_CHAR({column.expression}, 'YYYY-MM-DD')"

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from migration_assets.platforms.canonical import CanonicalKind
+from migration_assets.platforms.canonical import LANE_BITS, CanonicalKind
 from migration_assets.platforms.canonical_sql import SCALE_BITS, SMALLEST_NORMAL, CanonicalColumn, CanonicalSQL
 from migration_assets.platforms.types import Kind
+
+_DECIMALS = {"money": "DECIMAL(19, 4)", "smallmoney": "DECIMAL(10, 4)"}
+"""Printed as what they are, they lose two of their four digits."""
+
+_PADDED = ("char", "nchar")
+_UNCOLLATED = ("text", "ntext", "xml")
 
 LONGEST_HASHED = 8000
 """Bytes that HASHBYTES takes before SQL Server 2016."""
@@ -27,7 +33,10 @@ class SQLServerSQL(CanonicalSQL):
         return f"({value} = 1)"
 
     def decimal(self, column: CanonicalColumn) -> str:
-        return f"CONVERT(VARCHAR(64), {column.expression})"
+        value = column.expression
+        if column.native in _DECIMALS:
+            value = f"CAST({value} AS {_DECIMALS[column.native]})"
+        return f"CONVERT(VARCHAR(64), {value})"
 
     def floating(self, column: CanonicalColumn) -> str:
         value = f"CAST({column.expression} AS FLOAT)"
@@ -40,7 +49,7 @@ class SQLServerSQL(CanonicalSQL):
     def characters(self, column: CanonicalColumn) -> str:
         if column.type.kind is Kind.UUID:
             return f"LOWER(CONVERT(VARCHAR(36), {column.expression}))"
-        return f"CAST({column.expression} COLLATE Latin1_General_100_BIN2_UTF8 AS VARCHAR(MAX))"
+        return f"CAST({_collatable(column)} COLLATE Latin1_General_100_BIN2_UTF8 AS VARCHAR(MAX))"
 
     def binary(self, column: CanonicalColumn) -> str:
         return f"LOWER(CONVERT(VARCHAR(MAX), {column.expression}, 2))"
@@ -62,6 +71,11 @@ class SQLServerSQL(CanonicalSQL):
     def concatenated(self, parts: Sequence[str]) -> str:
         return f"({' + '.join(parts)})" if len(parts) > 1 else parts[0]
 
+    def join(self, tokens: Sequence[str]) -> str:
+        # Texts of declared lengths are cut at 8,000 bytes when they are added.
+        parts = [part for token in tokens for part in ("'|'", token)][1:]
+        return self.concatenated(["CAST('' AS VARCHAR(MAX))", *parts])
+
     def sum_of(self, lane: str) -> str:
         return f"SUM(CAST({lane} AS DECIMAL(38, 0)))"
 
@@ -81,10 +95,10 @@ class SQLServerSQL(CanonicalSQL):
         return f"HASHBYTES('MD5', {text})"
 
     def high(self, hashed: str) -> str:
-        return f"(CONVERT(BIGINT, SUBSTRING({hashed}, 1, 8)) & 1152921504606846975)"
+        return f"(CONVERT(BIGINT, SUBSTRING({hashed}, 1, 8)) & {_bigint(2**LANE_BITS - 1)})"
 
     def low(self, hashed: str) -> str:
-        return f"(CONVERT(BIGINT, SUBSTRING({hashed}, 9, 8)) & 1152921504606846975)"
+        return f"(CONVERT(BIGINT, SUBSTRING({hashed}, 9, 8)) & {_bigint(2**LANE_BITS - 1)})"
 
     def hex_of_text(self, text: str) -> str:
         return f"LOWER(CONVERT(VARCHAR(32), HASHBYTES('MD5', {text}), 2))"
@@ -99,16 +113,28 @@ class LegacySQLServerSQL(SQLServerSQL):
     def characters(self, column: CanonicalColumn) -> str:
         if column.type.kind is Kind.UUID:
             return super().characters(column)
-        return f"CAST({column.expression} COLLATE Latin1_General_BIN2 AS VARCHAR(MAX))"
+        return f"CAST({_collatable(column)} COLLATE Latin1_General_BIN2 AS VARCHAR(MAX))"
 
     def is_hashable(self, columns: Sequence[CanonicalColumn]) -> str:
         """A condition for the rows whose hash the server can compute; sums of both kinds are added."""
         texts = [
-            f"ISNULL({column.expression}, N'') COLLATE Latin1_General_BIN2 NOT LIKE {_NOT_ASCII}"
+            f"ISNULL({_collatable(column)}, N'') COLLATE Latin1_General_BIN2 NOT LIKE {_NOT_ASCII}"
             for column in columns
             if column.canonical.kind in (CanonicalKind.TEXT, CanonicalKind.JSON) and column.type.kind is not Kind.UUID
         ]
         return " AND ".join([*texts, f"DATALENGTH({self.row_text(columns)}) <= {LONGEST_HASHED}"])
+
+
+def _collatable(column: CanonicalColumn) -> str:
+    """A text without the blanks that pad it, of a type that takes a collation."""
+    if column.native in _UNCOLLATED:
+        return f"CAST({column.expression} AS NVARCHAR(MAX))"
+    return f"RTRIM({column.expression})" if column.native in _PADDED else column.expression
+
+
+def _bigint(value: int) -> str:
+    """A literal: those beyond 32 bits are decimals otherwise, which `&` refuses and whose division keeps a fraction."""
+    return f"CAST({value} AS BIGINT)"
 
 
 def _trimmed(text: str, whole: int) -> str:
@@ -121,6 +147,6 @@ def _trimmed(text: str, whole: int) -> str:
 def _tuple(value: str, scaled_by: int) -> str:
     """Mantissa and exponent from the bits of a normal number; there are no others than finite ones."""
     bits = f"CONVERT(BIGINT, CONVERT(BINARY(8), {value}))"
-    mantissa = f"CONVERT(VARCHAR(20), ({bits} & 4503599627370495) | 4503599627370496)"
-    exponent = f"CONVERT(VARCHAR(20), ({bits} & 9223372036854775807) / 4503599627370496 - {1075 + scaled_by})"
+    mantissa = f"CONVERT(VARCHAR(20), ({bits} & {_bigint(2**52 - 1)}) | {_bigint(2**52)})"
+    exponent = f"CONVERT(VARCHAR(20), ({bits} & {_bigint(2**63 - 1)}) / {_bigint(2**52)} - {1075 + scaled_by})"
     return f"CASE WHEN {value} < 0 THEN '-' ELSE '' END + {mantissa} + 'p' + {exponent}"

@@ -51,6 +51,9 @@ _PARQUET = "TYPE=PARQUET USE_LOGICAL_TYPE=TRUE USE_VECTORIZED_SCANNER=TRUE BINAR
 _DOES_NOT_EXIST = (2003, 2043)
 """Snowflake's error numbers for an object that isn't there, or that the role may not see."""
 
+_NO_HISTORY = 707
+"""Snowflake's error number for a table without time travel, or not as far back."""
+
 _NOW = "SELECT TO_VARCHAR(CURRENT_TIMESTAMP(), 'YYYY-MM-DD HH24:MI:SS.FF9') AS NOW"
 _LOADED = "LOADED"
 _LOAD_SKIPPED = "LOAD_SKIPPED"
@@ -201,9 +204,17 @@ class SnowflakeWarehouse(SnowflakeClient, Warehouse):
             if found is None or found.is_view:
                 return Pin(relation, None)  # What a view reads may have no history.
             moment = self._run(_NOW, "pin", table)[0]["NOW"]
-        at = exp.cast(exp.Literal.string(moment), exp.DataType.build("TIMESTAMP_LTZ", dialect=Snowflake.dialect))
-        relation.set("when", exp.HistoricalData(this="AT", kind="TIMESTAMP", expression=at))
-        return Pin(relation, f"time travel to {moment} UTC")
+            at = exp.cast(exp.Literal.string(moment), exp.DataType.build("TIMESTAMP_LTZ", dialect=Snowflake.dialect))
+            pinned = relation.copy()
+            pinned.set("when", exp.HistoricalData(this="AT", kind="TIMESTAMP", expression=at))
+            try:
+                # Retention may be 0 by the table, its schema, its database or the account: Snowflake itself says.
+                self._run(_sql(exp.select("1").from_(pinned).limit(1)), "pin", table)
+            except SnowflakeSessionError as error:
+                if error.code != _NO_HISTORY:
+                    raise
+                return Pin(relation, None)
+        return Pin(pinned, f"time travel to {moment} UTC")
 
     def cancel_queries(self) -> None:
         with _explained("can't cancel queries"):

@@ -16,10 +16,10 @@ SELECT COALESCE(CASE WHEN RIGHT(CASE WHEN ("price")::text::numeric = round(("pri
 SELECT COALESCE(CASE WHEN ("ratio")::float8 = 0 THEN '0' WHEN ("ratio")::float8 IN ('NaN', 'Infinity', '-Infinity') THEN ("ratio")::float8::text WHEN abs(("ratio")::float8) >= 2.2250738585072014e-308 THEN CASE WHEN ("ratio")::float8 < 0 THEN '-' ELSE '' END || ((('x' || encode(float8send(("ratio")::float8), 'hex'))::bit(64)::bigint & 4503599627370495) | 4503599627370496)::text || 'p' || (((('x' || encode(float8send(("ratio")::float8), 'hex'))::bit(64)::bigint >> 52) & 2047) - 1075)::text WHEN ("ratio")::float8 IS NOT NULL THEN CASE WHEN (("ratio")::float8 * 1.6069380442589903e+60) < 0 THEN '-' ELSE '' END || ((('x' || encode(float8send((("ratio")::float8 * 1.6069380442589903e+60)), 'hex'))::bit(64)::bigint & 4503599627370495) | 4503599627370496)::text || 'p' || (((('x' || encode(float8send((("ratio")::float8 * 1.6069380442589903e+60)), 'hex'))::bit(64)::bigint >> 52) & 2047) - 1275)::text END, (CHR(92) || 'N')) FROM t;
 
 -- token of code
-SELECT COALESCE(REPLACE(REPLACE(CASE WHEN "code" IS NOT NULL THEN concat("code", '') END, CHR(92), (CHR(92) || CHR(92))), '|', (CHR(92) || 'p')), (CHR(92) || 'N')) FROM t;
+SELECT COALESCE(REPLACE(REPLACE((CASE WHEN "code" IS NOT NULL THEN concat("code", '') END) COLLATE "C", CHR(92), (CHR(92) || CHR(92))), '|', (CHR(92) || 'p')), (CHR(92) || 'N')) FROM t;
 
 -- token of note
-SELECT COALESCE(CASE WHEN octet_length(CASE WHEN "note" IS NOT NULL THEN concat("note", '') END) > 1000 THEN ((CHR(92) || 'h') || md5(CASE WHEN "note" IS NOT NULL THEN concat("note", '') END)) ELSE REPLACE(REPLACE(CASE WHEN "note" IS NOT NULL THEN concat("note", '') END, CHR(92), (CHR(92) || CHR(92))), '|', (CHR(92) || 'p')) END, (CHR(92) || 'N')) FROM t;
+SELECT COALESCE(CASE WHEN octet_length(CASE WHEN "note" IS NOT NULL THEN concat("note", '') END) > 1000 THEN ((CHR(92) || 'h') || md5(CASE WHEN "note" IS NOT NULL THEN concat("note", '') END)) ELSE REPLACE(REPLACE((CASE WHEN "note" IS NOT NULL THEN concat("note", '') END) COLLATE "C", CHR(92), (CHR(92) || CHR(92))), '|', (CHR(92) || 'p')) END, (CHR(92) || 'N')) FROM t;
 
 -- token of blob
 SELECT COALESCE(CASE WHEN octet_length(encode("blob", 'hex')) > 1000 THEN ((CHR(92) || 'h') || md5(encode("blob", 'hex'))) ELSE encode("blob", 'hex') END, (CHR(92) || 'N')) FROM t;
