@@ -29,7 +29,7 @@ from migration_assets.resources.warehouses.base import (
     Warehouse,
     WarehouseError,
 )
-from migration_assets.validation.metrics import Value, metrics_query, read_metrics
+from migration_assets.validation.metrics import Value, in_parts, metrics_query, read_metrics
 from migration_assets.validation.plan_fingerprint import check_fingerprint, explain_difference
 from migration_assets.validation.results import Verdict
 from migration_assets.validation.sides import TargetSide
@@ -216,14 +216,14 @@ def _metrics(
     if not plan.metrics_check:
         return CheckResult(Verdict.INCONCLUSIVE, "switched off by metricsCheck")
     columns = target_metric_columns(plan, warehouse.platform)
-    query = metrics_query(plan.target.to_expression(), columns, None, warehouse.platform.dialect)
-    measured: Mapping[str, Mapping[str, Value]] | None = None
-    problem = None
+    measured: dict[str, dict[str, Value]] = {}
     try:
-        measured = read_metrics(warehouse.query(query, plan.target.database)[0], columns)
+        for part in in_parts(columns):
+            query = metrics_query(plan.target.to_expression(), part, None, warehouse.platform.dialect)
+            measured |= read_metrics(warehouse.query(query, plan.target.database)[0], part)
     except WarehouseError as error:
-        problem = str(error)
-    return check_metrics(plan, manifests, measured, facts, problem)
+        return check_metrics(plan, manifests, None, facts, str(error))
+    return check_metrics(plan, manifests, measured, facts)
 
 
 def _record(ledger: Ledger, generation: GenerationRecord, checks: Mapping[str, CheckResult]) -> None:

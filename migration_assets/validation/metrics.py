@@ -9,24 +9,32 @@ counts prove it. So do NULLs: they are the rows without the count.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timezone
-from decimal import Decimal
+from decimal import Context, Decimal
+from typing import TypeVar
 
 import sqlglot
 from sqlglot import exp
 
 from migration_assets.platforms.base import Row
-from migration_assets.platforms.types import ColumnType, Kind
+from migration_assets.platforms.types import MAX_DECIMAL_PRECISION, ColumnType, Kind
 
 ROW_COUNT = "row_count"
 
 FLOAT_TOLERANCE = 1e-9
 """Relative difference that two sums of the same floating-point numbers in another order may have."""
 
+COLUMNS_PER_QUERY = 200
+"""Columns that one query measures, with up to seven figures each: PostgreSQL's answers have 1,664 at most."""
+
 Value = int | float | str | None
 """A metric in JSON: decimals and times as text."""
+
+
+_Column = TypeVar("_Column")
 
 
 @dataclass(frozen=True)
@@ -97,12 +105,20 @@ def is_measurable(column_type: ColumnType, base_type: str) -> bool:
     return True
 
 
+def in_parts(columns: Sequence[_Column], size: int = COLUMNS_PER_QUERY) -> list[Sequence[_Column]]:
+    """The columns by query, in order; without any there is still a query, which counts the rows."""
+    return [columns[start : start + size] for start in range(0, len(columns) or 1, size)]
+
+
 def metrics_query(table: exp.Table, columns: Sequence[MetricColumn], where: str | None, dialect: str) -> exp.Select:
-    """One SELECT of one row: `row_count`, then `c<position>_<metric>` per column."""
+    """One SELECT of one row: `row_count`, then `c<position>_<metric>` per column.
+
+    Sums of long numbers come in two parts, which `read_metrics` adds up.
+    """
     outputs: list[exp.Expr] = [exp.Count(this=exp.Star()).as_(ROW_COUNT)]
     for position, column in enumerate(columns):
         value = sqlglot.parse_one(column.expression, dialect=dialect)
-        for metric, aggregate in _aggregates(column, value):
+        for metric, aggregate in _aggregates(column, value, dialect):
             outputs.append(aggregate.as_(f"c{position}_{metric}"))
     query = exp.select(*outputs).from_(table)
     return query.where(exp.paren(sqlglot.parse_one(where, dialect=dialect))) if where else query
@@ -114,11 +130,8 @@ def read_metrics(row: Row, columns: Sequence[MetricColumn]) -> dict[str, dict[st
     metrics: dict[str, dict[str, Value]] = {"": {ROW_COUNT: _value(lowered[ROW_COUNT], None)}}
     for position, column in enumerate(columns):
         prefix = f"c{position}_"
-        metrics[column.name] = {
-            name.removeprefix(prefix): _value(value, column.type)
-            for name, value in lowered.items()
-            if name.startswith(prefix)
-        }
+        figures = {name.removeprefix(prefix): value for name, value in lowered.items() if name.startswith(prefix)}
+        metrics[column.name] = {name: _value(value, column.type) for name, value in _with_whole_sum(figures).items()}
     return metrics
 
 
@@ -145,7 +158,7 @@ _INTEGER_TYPES = ("tinyint", "smallint", "integer", "int", "bigint")
 _NUMBER_TYPES = (*_INTEGER_TYPES, "numeric", "decimal", "real", "float", "double precision")
 
 
-def _aggregates(column: MetricColumn, value: exp.Expr) -> list[tuple[str, exp.Expr]]:
+def _aggregates(column: MetricColumn, value: exp.Expr, dialect: str) -> list[tuple[str, exp.Expr]]:
     column_type = column.type
     aggregates: list[tuple[str, exp.Expr]] = [("count", exp.Count(this=value.copy()))]
     if column.counts_distinct:
@@ -174,8 +187,55 @@ def _aggregates(column: MetricColumn, value: exp.Expr) -> list[tuple[str, exp.Ex
     assert measured is not None
     aggregates += [("min", exp.Min(this=measured.copy())), ("max", exp.Max(this=measured.copy()))]
     if column_type.is_numeric or not column_type.is_ordered:
-        aggregates.append(("sum", exp.Sum(this=measured.copy())))
+        aggregates += [(name, exp.Sum(this=part)) for name, part in _summands(measured, column_type, dialect)]
     return aggregates
+
+
+_UNLIMITED = ("postgres",)
+"""Dialects whose decimal numbers have as many digits as a sum needs."""
+_SUMMED_DIGITS = 28
+"""Digits of numbers of which 10 billion can be summed up in 38 digits."""
+_SHORT_SCALE = MAX_DECIMAL_PRECISION - _SUMMED_DIGITS
+"""Digits after the point from which on those before it are few enough to be summed up."""
+_MANY = 15
+_SUM_PARTS = {"sum_low": 1, "sum_high": 1, f"sum_e{_MANY}": 10**_MANY}
+"""What one of each part counts for."""
+_EXACT = Context(prec=200)
+
+
+def _summands(value: exp.Expr, column_type: ColumnType, dialect: str) -> list[tuple[str, exp.Expr]]:
+    """What to sum up by the name of its sum: the value, or two parts of it where 38 digits may not hold the sum.
+
+    Each part has 28 digits at most and is computed exactly: there is no division, which DuckDB does in floating-point
+    numbers and Snowflake rounds.
+    """
+    precision, scale = column_type.precision or 0, column_type.scale or 0
+    if column_type.kind is not Kind.DECIMAL or precision <= _SUMMED_DIGITS or dialect in _UNLIMITED:
+        return [("sum", value.copy())]
+    if scale < _SHORT_SCALE:
+        low: exp.Expr = exp.Mod(this=exp.paren(value.copy()), expression=exp.Literal.number(10**_MANY))
+        rest = exp.paren(exp.Sub(this=exp.paren(value.copy()), expression=low.copy()))
+        fewer = exp.Mul(this=rest, expression=exp.Literal.number(f"{Decimal(1).scaleb(-_MANY):f}"))
+        return [(f"sum_e{_MANY}", _decimal(fewer, 0)), ("sum_low", low)]
+    places = max(0, scale - MAX_DECIMAL_PRECISION // 2)
+    cut = exp.Anonymous(this="TRUNC", expressions=[value.copy(), exp.Literal.number(places)])
+    high = _decimal(cut, places)
+    return [("sum_high", high), ("sum_low", exp.Sub(this=exp.paren(value.copy()), expression=high.copy()))]
+
+
+def _decimal(value: exp.Expr, scale: int) -> exp.Expr:
+    return exp.cast(value, exp.DataType.build(f"DECIMAL({MAX_DECIMAL_PRECISION}, {scale})"))
+
+
+def _with_whole_sum(figures: Mapping[str, object]) -> dict[str, object]:
+    """The figures of a column with one sum instead of its parts."""
+    parts = {name: value for name, value in figures.items() if name in _SUM_PARTS}
+    if not parts:
+        return dict(figures)
+    whole: Decimal | None = Decimal(0)
+    for name, value in parts.items():
+        whole = None if whole is None or value is None else _EXACT.fma(_SUM_PARTS[name], Decimal(str(value)), whole)
+    return {**{name: value for name, value in figures.items() if name not in parts}, "sum": whole}
 
 
 def as_number(condition: exp.Expr) -> exp.Case:
@@ -185,6 +245,8 @@ def as_number(condition: exp.Expr) -> exp.Case:
 
 
 def _value(value: object, column_type: ColumnType | None) -> Value:
+    if isinstance(value, str) and column_type is not None:
+        return _moment(value, column_type)
     if value is None or isinstance(value, (int, str)):
         return value
     if isinstance(value, float):
@@ -203,6 +265,23 @@ def _value(value: object, column_type: ColumnType | None) -> Value:
             value = value.replace(tzinfo=timezone.utc)
         return (value.astimezone(timezone.utc) if value.tzinfo else value).isoformat()
     return str(value)
+
+
+_MOMENT = re.compile(r"(\d{4,}-\d\d-\d\d)(?:[ T](\d\d:\d\d:\d\d)(\.\d{1,6})?)?(\+00(?::?00)?|Z)?( BC)?")
+
+
+def _moment(text: str, column_type: ColumnType) -> str:
+    """A date or time that a driver gives as text, in the form that others get: those beyond Python's calendar are."""
+    found = _MOMENT.fullmatch(text) if column_type.kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ) else None
+    if found is None:
+        return text
+    day, clock, fraction, zone, era = found.groups(default="")
+    if column_type.kind is not Kind.DATE or clock:
+        day += f"T{clock or '00:00:00'}"
+        microseconds = fraction.removeprefix(".").ljust(6, "0")
+        day += f".{microseconds}" if microseconds.strip("0") else ""
+        day += "+00:00" if zone or column_type.kind is Kind.TIMESTAMP_TZ else ""
+    return day + era
 
 
 def _is_wall_time(column_type: ColumnType | None) -> bool:

@@ -1,4 +1,4 @@
-"""Level 2: figures of every column, in one scan a side.
+"""Level 2: figures of every column, in one scan a side; very many columns take several.
 
 Both sides measure a column as the same type: true and false as 1 and 0 where the other side has numbers, a UUID as
 text where it has texts. Numbers are compared exactly, as fractions. Averages are not asked for, since systems round
@@ -11,6 +11,7 @@ tolerance must not hide a row.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -27,14 +28,17 @@ from migration_assets.platforms.types import (
     Kind,
     decimal,
     floating,
+    integer,
     temporal,
 )
 from migration_assets.validation.alignment import Alignment, ComparedColumn
 from migration_assets.validation.metrics import (
+    COLUMNS_PER_QUERY,
     ROW_COUNT,
     MetricColumn,
     Value,
     as_number,
+    in_parts,
     is_measurable,
     is_number,
     largest_sum,
@@ -54,6 +58,9 @@ EXACT_METRICS = frozenset({ROW_COUNT, COUNT, NULLS, EMPTY, DISTINCT})
 
 MOST_TOLD = 5
 """Findings that a summary tells in full."""
+
+DISTINCT_COLUMNS_PER_QUERY = 20
+"""Columns of which one query counts the different values: DuckDB needs some 4 MB for each before it spills."""
 
 _DIGITS = (20, 40, 80, 160)
 """Significant digits of an exact fraction's text: as few of these as tell two of them apart."""
@@ -75,7 +82,7 @@ class _Measured:
 
 
 class MetricsLevel:
-    """The metrics of one table: a query for each side, and what their answers say."""
+    """The metrics of one table: a query for each side and part, and what their answers say."""
 
     def __init__(
         self,
@@ -88,18 +95,44 @@ class MetricsLevel:
         self._config = config
         self._source_platform = source_platform
         self._target_platform = target_platform
-        self._measured = tuple(self._chosen())
+        self._measured: Sequence[_Measured] = tuple(self._chosen())
+        self._is_first = self._is_last = True
+
+    def parts(self, columns_per_query: int | None = None) -> tuple[MetricsLevel, ...]:
+        """The level in slices of its columns, in order, each with queries that a platform takes; at least one.
+
+        The findings of all parts, put together, are those of the level: only the first has those of the table, only
+        the last those of the columns that can't be compared. `summary_of` them is asked of the whole level.
+
+        Args:
+            columns_per_query: 200 unless given; 20 where different values are counted, too.
+        """
+        if columns_per_query is None:
+            columns_per_query = DISTINCT_COLUMNS_PER_QUERY if self._config.distinct_metrics else COLUMNS_PER_QUERY
+        slices = in_parts(self._measured, columns_per_query)
+        return tuple(self._part(some, at == 0, at == len(slices) - 1) for at, some in enumerate(slices))
+
+    def _part(self, measured: Sequence[_Measured], is_first: bool, is_last: bool) -> MetricsLevel:
+        part = copy(self)
+        part._measured, part._is_first, part._is_last = measured, is_first, is_last
+        return part
 
     def source_query(self, relation: str, where: str | None) -> str:
         """One SELECT of one row. Relation and condition are in the source's SQL."""
         dialect = self._source_platform.dialect
-        columns = [self._column(measured, self._source_sql(measured)) for measured in self._measured]
+        columns = [
+            self._column(measured, self._source_sql(measured), measured.column.source_type)
+            for measured in self._measured
+        ]
         return _query(relation, columns, where, dialect)
 
     def target_query(self, relation: str, where: str | None) -> str:
         """One SELECT of one row. Relation and condition are in the target's SQL."""
         dialect = self._target_platform.dialect
-        columns = [self._column(measured, self._target_sql(measured)) for measured in self._measured]
+        columns = [
+            self._column(measured, self._target_sql(measured), measured.column.target_type)
+            for measured in self._measured
+        ]
         return _query(relation, columns, where, dialect)
 
     def findings(self, source_row: Row, target_row: Row) -> list[MetricFinding]:
@@ -107,13 +140,15 @@ class MetricsLevel:
 
         A column that can't be compared at all is there, too, without figures, unless `exclude_metrics` leaves it out.
         """
-        columns = [self._column(measured, "") for measured in self._measured]
+        columns = [self._column(measured, "", measured.type) for measured in self._measured]
         source, target = read_metrics(source_row, columns), read_metrics(target_row, columns)
-        findings = [self._finding(None, ROW_COUNT, source[""][ROW_COUNT], target[""][ROW_COUNT])]
+        findings = []
+        if self._is_first:
+            findings.append(self._finding(None, ROW_COUNT, source[""][ROW_COUNT], target[""][ROW_COUNT]))
         rows = _whole(source[""][ROW_COUNT]), _whole(target[""][ROW_COUNT])
         for column in columns:
             findings += self._of_column(column, source[column.name], target[column.name], rows)
-        if not self._config.exclude_metrics:
+        if self._is_last and not self._config.exclude_metrics:
             findings += [
                 MetricFinding(column=name, metric=COUNT, source=None, target=None, verdict=Verdict.INCONCLUSIVE)
                 for name in self._alignment.skipped
@@ -155,13 +190,14 @@ class MetricsLevel:
             if not (only_counted and self._config.exclude_metrics):
                 yield _Measured(column, measured_as, only_counted)
 
-    def _column(self, measured: _Measured, expression: str) -> MetricColumn:
+    def _column(self, measured: _Measured, expression: str, own: ColumnType) -> MetricColumn:
+        """A column as one side computes it, whose own type says how long its numbers are."""
         modified = self._config.apply_metric_column_modifier
         # Values of some types can't even be told apart: JSON, and without modifiers whatever isn't plain.
         comparable = not measured.only_counted or (modified and measured.type.kind is Kind.UUID)
         return MetricColumn(
             measured.column.name,
-            measured.type,
+            _long_as(own) if measured.type.kind is Kind.DECIMAL else measured.type,
             expression,
             only_counted=measured.only_counted,
             counts_empty=True,
@@ -278,6 +314,11 @@ def _common_type(column: ComparedColumn) -> ColumnType:
             return source if kinds == {Kind.TIMESTAMP} else temporal(Kind.TIMESTAMP_TZ)
         case _:
             return source
+
+
+def _long_as(own: ColumnType) -> ColumnType:
+    """A number as one side declares it; true and false are short ones."""
+    return own if own.kind in (Kind.INTEGER, Kind.DECIMAL) else integer(64)
 
 
 def _is_plain(column: ComparedColumn, measured_as: ColumnType) -> bool:

@@ -10,7 +10,7 @@ from migration_assets.platforms.canonical import SPEC, CanonicalType, Fingerprin
 from migration_assets.platforms.canonical_sql import CanonicalColumn
 from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.resources.sources.base import Snapshot, SourceError
-from migration_assets.validation.metrics import MetricColumn, Value, measurable, metrics_query, read_metrics
+from migration_assets.validation.metrics import MetricColumn, Value, in_parts, measurable, metrics_query, read_metrics
 
 _SEMI_STRUCTURED = ("VARIANT", "OBJECT", "ARRAY")
 
@@ -39,17 +39,20 @@ class SourceFacts(BaseModel):
 
 
 def collect_source_facts(plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot, mark: str) -> SourceFacts:
-    """Asks the source: in one scan all metrics, or just the number of rows, in another one the fingerprint.
+    """Asks the source: in one scan the metrics, or just the number of rows, in another one the fingerprint.
+
+    A table of very many columns takes several scans for its metrics.
 
     Args:
         mark: stands for the snapshot.
     """
     columns = source_metric_columns(plan, platform) if plan.metrics_check else []
-    statement = metrics_query(
-        plan.source.to_expression(with_database=False), columns, plan.where, platform.dialect
-    ).sql(dialect=platform.dialect)
+    relation = plan.source.to_expression(with_database=False)
+    metrics: dict[str, dict[str, Value]] = {}
     try:
-        metrics = read_metrics(snapshot.query(statement)[0], columns)
+        for part in in_parts(columns):
+            statement = metrics_query(relation, part, plan.where, platform.dialect).sql(dialect=platform.dialect)
+            metrics |= read_metrics(snapshot.query(statement)[0], part)
     except SourceError as error:
         return SourceFacts(snapshot=mark, rows=None, problem=str(error))
     rows = metrics[""]["row_count"]
@@ -94,15 +97,18 @@ def source_fingerprint(plan: TablePlan, platform: SourcePlatform, snapshot: Snap
     """
     sql = platform.canonical_sql(snapshot.query)
     relation = plan.source.to_expression(with_database=False).sql(sql.dialect)
-    statement = sql.total_query(relation, [_planned(column) for column in fingerprinted_columns(plan)], plan.where)
+    statement = sql.total_query(
+        relation, [_planned(column, platform) for column in fingerprinted_columns(plan)], plan.where
+    )
     (row,) = snapshot.query(statement)
     return f"{SPEC} {Fingerprint.of(row)}"
 
 
-def _planned(column: PlannedColumn) -> CanonicalColumn:
+def _planned(column: PlannedColumn, platform: SourcePlatform) -> CanonicalColumn:
+    is_number = column.type.kind in (Kind.INTEGER, Kind.DECIMAL)
     return CanonicalColumn(
         column.target_name,
-        column.expression,
+        platform.unchecked_number(column.source, column.type, column.expression) if is_number else column.expression,
         column.type,
         own_canonical_type(column.type),
         nullable=column.source.nullable,

@@ -222,12 +222,14 @@ class _TableValidation:
     def _metrics(self) -> tuple[Verdict, str]:
         level = MetricsLevel(self._alignment, self._config, self._source.platform, self._warehouse.platform)
         inquiry = self._inquiry
-        source_rows, target_rows = inquiry.both(
-            "metrics",
-            level.source_query(inquiry.source.relation, inquiry.source.where),
-            level.target_query(inquiry.target.relation, inquiry.target.where),
-        )
-        findings = level.findings(source_rows[0], target_rows[0])
+        findings: list[MetricFinding] = []
+        for part in level.parts():
+            source_rows, target_rows = inquiry.both(
+                "metrics",
+                part.source_query(inquiry.source.relation, inquiry.source.where),
+                part.target_query(inquiry.target.relation, inquiry.target.where),
+            )
+            findings += part.findings(source_rows[0], target_rows[0])
         self._findings.metrics = [self._shown_metric(one) for one in waive_metrics(findings, self._config.waivers)]
         verdict, summary = level.summary_of(self._findings.metrics)
         return self._pinned(verdict, summary)

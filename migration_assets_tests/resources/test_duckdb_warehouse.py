@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -332,6 +333,73 @@ def test_a_query_reads_one_database_and_no_python_variables(warehouse: DuckDBWar
         with pytest.raises(WarehouseError):
             warehouse.query(parsed, "SALES")
     assert orders
+
+
+def answer_of(warehouse: DuckDBWarehouse, query: str) -> list[dict[str, object]]:
+    run_sql(warehouse, "CREATE SCHEMA IF NOT EXISTS public")
+    return [dict(row) for row in warehouse.query(parsed(query), "SALES")]
+
+
+def parsed(query: str) -> exp.Select:
+    return sqlglot.parse_one(query, dialect="duckdb", into=exp.Select)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "text", "expected"),
+    [
+        ("DATE", "infinity", "infinity"),
+        ("DATE", "-infinity", "-infinity"),
+        ("DATE", "0044-03-15 (BC)", "0044-03-15 BC"),
+        ("DATE", "0001-02-29 (BC)", "0001-02-29 BC"),
+        ("DATE", "4714-11-24 (BC)", "4714-11-24 BC"),
+        ("DATE", "10000-02-29", "10000-02-29"),
+        ("DATE", "5881580-07-10", "5881580-07-10"),
+        ("TIMESTAMP", "infinity", "infinity"),
+        ("TIMESTAMP", "-infinity", "-infinity"),
+        ("TIMESTAMP", "0044-03-15 (BC) 12:30:01.000001", "0044-03-15 12:30:01.000001 BC"),
+        ("TIMESTAMP", "10000-01-01 00:00:00", "10000-01-01 00:00:00"),
+        ("TIMESTAMP", "294246-12-31 23:59:59.5", "294246-12-31 23:59:59.5"),
+        ("TIMESTAMP_S", "10000-01-01 00:00:01", "10000-01-01 00:00:01"),
+        ("TIMESTAMP_MS", "10000-01-01 00:00:00.05", "10000-01-01 00:00:00.05"),
+        ("TIMESTAMPTZ", "infinity", "infinity"),
+        ("TIMESTAMPTZ", "0044-03-15 (BC) 12:30:00+00", "0044-03-15 12:30:00+00 BC"),
+        ("TIMESTAMPTZ", "10000-01-01 00:00:00.25+00", "10000-01-01 00:00:00.25+00"),
+    ],
+)
+def test_a_date_beyond_python_s_calendar_is_its_text_as_postgresql_writes_it(
+    warehouse: DuckDBWarehouse, type_name: str, text: str, expected: str
+) -> None:
+    usual = datetime(2024, 5, 1, tzinfo=timezone.utc)
+
+    rows = answer_of(
+        warehouse,
+        f"SELECT CAST('{text}' AS {type_name}) AS odd, DATE '2024-05-01' AS day, "
+        "TIMESTAMPTZ '2024-05-01 00:00:00+00' AS instant, 7 AS n, NULL::DATE AS nothing",
+    )
+
+    assert rows == [{"odd": expected, "day": usual.date(), "instant": usual, "n": 7, "nothing": None}]
+
+
+def test_usual_dates_beside_others_are_dates(warehouse: DuckDBWarehouse) -> None:
+    rows = answer_of(
+        warehouse, "SELECT day FROM (VALUES (DATE '2024-05-01'), ('infinity'), (NULL), ('0001-01-01')) AS v(day)"
+    )
+
+    assert [row["day"] for row in rows] == [date(2024, 5, 1), "infinity", None, date(1, 1, 1)]
+
+
+def test_an_answer_that_python_has_no_object_for_is_an_error_of_the_warehouse(warehouse: DuckDBWarehouse) -> None:
+    with pytest.raises(WarehouseError, match="can't read what SALES answers"):
+        answer_of(warehouse, "SELECT [DATE 'infinity'] AS days")
+
+
+@pytest.mark.parametrize("method", ["ask", "read"])
+def test_an_error_while_rows_flow_is_one_of_the_warehouse(warehouse: DuckDBWarehouse, method: str) -> None:
+    run_sql(warehouse, "CREATE SCHEMA IF NOT EXISTS public")
+    query = parsed("SELECT CASE WHEN i = 990000 THEN ERROR('too late') END AS x FROM range(1000000) AS r(i)")
+
+    with pytest.raises(WarehouseError, match=r"can't .* SALES.*too late"):
+        list(getattr(warehouse, method)(query, "SALES"))
 
 
 def test_a_load_table_in_another_schema_can_t_be_published(warehouse: DuckDBWarehouse) -> None:

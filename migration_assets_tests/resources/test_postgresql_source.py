@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime, timezone
 from pathlib import Path
 
 import pyarrow as pa
@@ -284,9 +285,42 @@ def test_a_value_that_does_not_fit_is_explained(source: PostgreSQLSource, name: 
         read(source, name, "SELECT d FROM (VALUES (date '2000-01-01'), ('infinity')) AS v(d)", columns)
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("date 'infinity'", "infinity"),
+        ("date '-infinity'", "-infinity"),
+        ("date '0044-03-15 BC'", "0044-03-15 BC"),
+        ("date '10000-01-01'", "10000-01-01"),
+        ("date '9999-12-31'", date(9999, 12, 31)),
+        ("date '0001-01-01'", date(1, 1, 1)),
+        ("NULL::date", None),
+        ("timestamp 'infinity'", "infinity"),
+        ("timestamp '-infinity'", "-infinity"),
+        ("timestamp '0044-03-15 12:30 BC'", "0044-03-15 12:30:00 BC"),
+        ("timestamp '294276-12-31 23:59:59.999999'", "294276-12-31 23:59:59.999999"),
+        ("timestamp '9999-12-31 23:59:59.999999'", datetime(9999, 12, 31, 23, 59, 59, 999_999)),  # noqa: DTZ001
+        ("timestamptz 'infinity'", "infinity"),
+        ("timestamptz '-infinity'", "-infinity"),
+        ("timestamptz '0044-03-15 12:30+00 BC'", "0044-03-15 12:30:00+00 BC"),
+        ("timestamptz '10000-01-01 00:00:00.5+00'", "10000-01-01 00:00:00.5+00"),
+        ("timestamptz '0001-01-01 00:00+00'", datetime(1, 1, 1, tzinfo=timezone.utc)),
+        ("NULL::timestamptz", None),
+    ],
+)
+def test_a_date_beyond_python_s_calendar_is_its_text(
+    postgresql_database: PostgreSQLDatabase, name: str, value: str, expected: object
+) -> None:
+    source = source_of(postgresql_database)
+    with source.open_snapshot(name) as snapshot, source.connect(name) as run:
+        found = [ask(f"SELECT {value} AS found")[0]["found"] for ask in (snapshot.query, run)]
+
+    assert found == [expected, expected]
+
+
 def test_a_value_that_python_has_no_object_for_is_an_error_of_the_source(source: PostgreSQLSource, name: str) -> None:
     with source.open_snapshot(name) as snapshot, pytest.raises(SourceError, match="year -44 is out of range"):
-        snapshot.query("SELECT date '0044-03-15 BC' AS day")
+        snapshot.query("SELECT ARRAY[date '0044-03-15 BC'] AS days")
 
 
 def test_a_column_that_has_another_type_by_now_is_an_error_of_the_source(

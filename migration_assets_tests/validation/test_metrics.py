@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta, timezone
-from decimal import Decimal
+from decimal import Context, Decimal
 from math import inf, nan
 
+import duckdb
 import pytest
 import sqlglot
 from sqlglot import exp
@@ -19,10 +20,12 @@ from migration_assets.validation.metrics import (
     MetricDifference,
     Value,
     compare_metrics,
+    in_parts,
     metrics_query,
     read_metrics,
 )
 
+EXACT = Context(prec=100)
 TABLE = exp.Table(this=exp.to_identifier("My Table", quoted=True), db=exp.to_identifier("S", quoted=True))
 KINDS = {
     "boolean": types.BOOLEAN,
@@ -67,10 +70,11 @@ def test_the_query_is_read_back_as_it_was_meant(dialect: str) -> None:
     read = sqlglot.parse_one(text, dialect=dialect)
     assert read.sql(dialect=dialect) == text
     assert isinstance(read, exp.Select)
+    sums = {"decimal": ["count", "min", "max", "sum_high", "sum_low"]} if dialect != "postgres" else {}
     names = [output.alias for output in read.expressions]
     assert names == [
         "row_count",
-        *(f"c{position}_{metric}" for position, name in enumerate(KINDS) for metric in MEASURED[name]),
+        *(f"c{position}_{metric}" for position, name in enumerate(KINDS) for metric in (MEASURED | sums)[name]),
     ]
     assert text.endswith("""WHERE ("integer" > 1 OR "text" = 'x')""")
 
@@ -79,6 +83,83 @@ def test_the_query_of_no_columns_counts() -> None:
     assert metrics_query(TABLE, [], None, "postgres").sql(dialect="postgres") == (
         'SELECT COUNT(*) AS row_count FROM "S"."My Table"'
     )
+
+
+@pytest.mark.parametrize(("columns", "sizes"), [(0, [0]), (1, [1]), (3, [3]), (4, [3, 1]), (6, [3, 3])])
+def test_columns_come_in_as_many_parts_as_they_need(columns: int, sizes: list[int]) -> None:
+    wanted = list(range(columns))
+
+    parts = in_parts(wanted, 3)
+
+    assert [len(part) for part in parts] == sizes
+    assert [column for part in parts for column in part] == wanted
+
+
+def test_the_largest_part_has_fewer_columns_than_postgresql_allows() -> None:
+    column = MetricColumn("x", types.TEXT, '"x"', counts_empty=True, counts_distinct=True)
+
+    query = metrics_query(TABLE, in_parts([column] * 1000)[0], None, "postgres")
+
+    assert len(query.expressions) <= 1664
+
+
+# -- sums of long numbers -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts"),
+    [
+        (types.decimal(28, 0), ["sum"]),
+        (types.decimal(28, 28), ["sum"]),
+        (types.integer(64), ["sum"]),
+        (types.decimal(29, 0), ["sum_e15", "sum_low"]),
+        (types.decimal(38, 9), ["sum_e15", "sum_low"]),
+        (types.decimal(38, 10), ["sum_high", "sum_low"]),
+    ],
+)
+@pytest.mark.parametrize("dialect", ["duckdb", "snowflake"])
+def test_numbers_whose_sum_may_be_too_long_are_summed_up_in_parts(
+    kind: ColumnType, parts: list[str], dialect: str
+) -> None:
+    column = MetricColumn("x", kind, '"x"')
+
+    def sums(dialect: str) -> list[str]:
+        query = metrics_query(TABLE, [column], None, dialect)
+        return [name.removeprefix("c0_") for name in query.named_selects if "sum" in name]
+
+    assert sums(dialect) == parts
+    assert sums("postgres") == ["sum"]
+
+
+@pytest.mark.parametrize("precision", [29, 38])
+@pytest.mark.parametrize("scale", [*range(0, 29, 4), 9, 10, 19, 29, 33, 37, 38])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_in_parts_are_exact(precision: int, scale: int, sign: int) -> None:
+    if scale > precision:
+        pytest.skip("more digits after the point than there are")
+    numbers = [
+        sign * number for number in (10**precision - 1, 10**precision - 2, int("1234567890" * 4) % 10**precision)
+    ]
+    kind = f"DECIMAL({precision}, {scale})"
+    column = MetricColumn("x", types.decimal(precision, scale), '"x"')
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE TABLE t (x {kind})")
+        rows = [[f"{Decimal(number).scaleb(-scale, EXACT):f}"] for number in [*numbers, *numbers, -sign]]
+        connection.executemany("INSERT INTO t VALUES (?)", rows)
+        query = metrics_query(exp.to_table("t"), [column], None, "duckdb").sql(dialect="duckdb")
+        (row,) = connection.sql(query).to_arrow_table().to_pylist()
+
+    total = read_metrics(row, [column])["x"]["sum"]
+
+    assert Decimal(str(total)) == Decimal(2 * sum(numbers) - sign).scaleb(-scale, EXACT)
+
+
+def test_without_values_there_is_no_sum() -> None:
+    column = MetricColumn("x", types.decimal(38, 0), "x")
+
+    row = {"row_count": 1, "c0_count": 0, "c0_sum_e15": None, "c0_sum_low": None}
+
+    assert read_metrics(row, [column])["x"] == {"count": 0, "sum": None}
 
 
 # -- reading ------------------------------------------------------------------------------------
@@ -108,6 +189,21 @@ NOON = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
         ("date", date(1, 1, 1), "0001-01-01"),
         ("time", time(23, 59, 59, 999_999), "23:59:59.999999"),
         ("timestamp", NOON.replace(tzinfo=None), "2024-05-01T12:00:00"),
+        ("date", "infinity", "infinity"),
+        ("date", "2024-05-01", "2024-05-01"),
+        ("date", "0044-03-15 BC", "0044-03-15 BC"),
+        ("date", "10000-01-01", "10000-01-01"),
+        ("timestamp", "-infinity", "-infinity"),
+        ("timestamp", "2024-05-01 12:00:00", "2024-05-01T12:00:00"),
+        ("timestamp", "2024-05-01", "2024-05-01T00:00:00"),
+        ("timestamp", "0044-03-15 12:00:00.5 BC", "0044-03-15T12:00:00.500000 BC"),
+        ("timestamp", "10000-01-01 12:00:00.000001", "10000-01-01T12:00:00.000001"),
+        ("timestamp_tz", "infinity", "infinity"),
+        ("timestamp_tz", "0044-03-15 12:00:00+00 BC", "0044-03-15T12:00:00+00:00 BC"),
+        ("timestamp_tz", "0044-03-15 12:00:00 BC", "0044-03-15T12:00:00+00:00 BC"),
+        ("timestamp_tz", "10000-01-01", "10000-01-01T00:00:00+00:00"),
+        ("timestamp_tz", "2024-05-01T12:00:00+00:00", "2024-05-01T12:00:00+00:00"),
+        ("text", "2024-05-01 12:00:00", "2024-05-01 12:00:00"),
         ("timestamp_tz", NOON.replace(tzinfo=None), "2024-05-01T12:00:00+00:00"),
         ("timestamp_tz", NOON.astimezone(timezone(timedelta(hours=5))), "2024-05-01T12:00:00+00:00"),
     ],

@@ -48,21 +48,24 @@ def failed(findings: Sequence[MetricFinding]) -> list[str]:
 # -- figures ------------------------------------------------------------------------------------
 
 
-def level(kind: ColumnType, *, skipped: Any = None, **keys: Any) -> MetricsLevel:
-    """The metrics of a column `x` of one type on both sides."""
+def level(kind: ColumnType, *names: str, skipped: Any = None, **keys: Any) -> MetricsLevel:
+    """The metrics of a column `x`, or of others, of one type on both sides."""
     canonical = canonical_type(kind, kind)
     assert canonical is not None
-    compared = ComparedColumn(
-        name="x",
-        source=SourceColumn("x", "", "", nullable=True),
-        target=TargetColumn("X", ""),
-        source_type=kind,
-        target_type=kind,
-        source_sql='"x"',
-        target_sql='"X"',
-        canonical=canonical,
+    compared = tuple(
+        ComparedColumn(
+            name=name,
+            source=SourceColumn(name, "", "", nullable=True),
+            target=TargetColumn(name.upper(), ""),
+            source_type=kind,
+            target_type=kind,
+            source_sql=f'"{name}"',
+            target_sql=f'"{name.upper()}"',
+            canonical=canonical,
+        )
+        for name in names or ("x",)
     )
-    alignment = Alignment((), (compared,), (), skipped or {}, (), ())
+    alignment = Alignment((), compared, (), skipped or {}, (), ())
     return MetricsLevel(alignment, config(**keys), PostgreSQL(), DuckDB())
 
 
@@ -285,6 +288,36 @@ def test_a_target_at_a_moment_is_queried_at_it() -> None:
     assert found.target_query(relation, None).endswith(f"FROM {relation}")
 
 
+# -- parts --------------------------------------------------------------------------------------
+
+
+def test_the_findings_of_all_parts_are_those_of_the_level() -> None:
+    whole = level(types.JSON, "a", "b", "c", skipped={"shape": "unknown"})
+    row = {"row_count": 9, "c0_count": 1, "c1_count": 2, "c2_count": 3}
+    answers = [{"row_count": 9, "c0_count": 1, "c1_count": 2}, {"row_count": 9, "c0_count": 3}]
+
+    parts = whole.parts(columns_per_query=2)
+
+    found = [part.findings(answer, answer) for part, answer in zip(parts, answers, strict=True)]
+    assert [finding for some in found for finding in some] == whole.findings(row, row)
+    assert [[finding.column for finding in some] for some in found] == [
+        [None, "a", "a", "b", "b"],
+        ["c", "c", "shape"],
+    ]
+    assert [part.source_query("t", "z = 1") for part in parts] == [
+        'SELECT COUNT(*) AS row_count, COUNT("a") AS c0_count, COUNT("b") AS c1_count FROM t WHERE (z = 1)',
+        'SELECT COUNT(*) AS row_count, COUNT("c") AS c0_count FROM t WHERE (z = 1)',
+    ]
+    assert parts[1].target_query("t", None) == 'SELECT COUNT(*) AS row_count, COUNT("C") AS c0_count FROM t'
+
+
+def test_a_level_of_few_columns_or_none_is_one_part() -> None:
+    without = level(types.JSON, skipped={"shape": "unknown"}, exclude_metrics=True)
+
+    assert [len(found.parts()) for found in (level(types.TEXT), without)] == [1, 1]
+    assert without.parts()[0].source_query("t", None) == "SELECT COUNT(*) AS row_count FROM t"
+
+
 # -- PostgreSQL against DuckDB ------------------------------------------------------------------
 
 COLUMNS = """
@@ -366,14 +399,19 @@ class Pair:
             )
             self.alignments.append(alignment)
             level = MetricsLevel(alignment, wanted, self.source.platform, self.warehouse.platform)
-            (source_row,) = snapshot.query(level.source_query("public.t", wanted.where_clause))
+            source_rows = [
+                snapshot.query(part.source_query("public.t", wanted.where_clause))[0] for part in level.parts()
+            ]
         dialect = self.warehouse.platform.dialect
         condition = None
         if wanted.target_where_clause:
             condition = target_condition(wanted.target_where_clause, target, self.warehouse.platform).sql(dialect)
-        query = sqlglot.parse_one(level.target_query("public.t", condition), dialect=dialect, into=exp.Select)
-        (target_row,) = self.warehouse.query(query, self.database.database)
-        return level.findings(source_row, target_row)
+        findings: list[MetricFinding] = []
+        for part, source_row in zip(level.parts(), source_rows, strict=True):
+            query = sqlglot.parse_one(part.target_query("public.t", condition), dialect=dialect, into=exp.Select)
+            (target_row,) = self.warehouse.query(query, self.database.database)
+            findings += part.findings(source_row, target_row)
+        return findings
 
 
 @pytest.fixture
@@ -503,3 +541,76 @@ def test_every_kind_of_column_is_measured(pair: Pair) -> None:
     pair.findings()
 
     assert {column.source_type.kind for column in pair.alignments[0].compared} == set(Kind)
+
+
+def test_hundreds_of_columns_are_measured(pair: Pair) -> None:
+    names = [f"c{number}" for number in range(400)]
+    pair.migrate(
+        ", ".join(f"{name} text" for name in names),
+        f"INSERT INTO t ({', '.join(names)}) VALUES ({', '.join(repr(name) for name in names)})",
+        ", ".join(f"{name} VARCHAR" for name in names),
+    )
+    pair.change("UPDATE public.t SET c399 = 'other'")
+
+    findings = pair.findings(distinct_metrics=True)
+
+    assert {found.column for found in findings} == {None, *names}
+    assert failed(findings) == ["min of c399", "max of c399", "sum of c399", "average of c399"]
+
+
+@pytest.mark.parametrize("digits", ["38, 0", "38, 2", "38, 10", "38, 38"])
+def test_sums_of_the_longest_numbers_are_exact(pair: Pair, digits: str) -> None:
+    scale = int(digits.split(", ")[1])
+    longest = f"{'9' * (38 - scale) or '0'}.{'9' * scale or '0'}"
+    last = f"0.{'0' * (scale - 1)}1" if scale else "1"
+    pair.migrate(
+        f"id integer, a numeric({digits})",
+        f"INSERT INTO t SELECT i, {longest} FROM generate_series(1, 50) i",
+        f"id INTEGER, a DECIMAL({digits})",
+    )
+
+    assert failed(pair.findings()) == []
+    average = next(found for found in pair.findings() if found.metric == "average" and found.column == "a")
+    assert average.verdict is Verdict.PASS
+    pair.change(f"UPDATE public.t SET a = a - CAST('{last}' AS DECIMAL({digits})) WHERE id = 7")
+    assert failed(pair.findings()) == ["min of a", "sum of a", "average of a"]
+
+
+TIMES = "id integer, day date, stamp timestamp, instant timestamptz"
+TIMES_IN_DUCKDB = "id INTEGER, day DATE, stamp TIMESTAMP, instant TIMESTAMPTZ"
+ODD_TIMES = [
+    ("infinity", "infinity"),
+    ("-infinity", "-infinity"),
+    ("0044-03-15 BC", "0044-03-15 (BC)"),
+    ("10000-01-01", "10000-01-01"),
+]
+
+
+def times(pair: Pair, source: str, target: str, declared: str = TIMES_IN_DUCKDB) -> None:
+    """A usual row on both sides, and another one with the same times in each system's words."""
+    pair.migrate(TIMES, "INSERT INTO t VALUES (1, '2024-05-01', '2024-05-01 12:00', '2024-05-01 12:00+00')", declared)
+    pair.database.execute(f"INSERT INTO t VALUES (2, '{source}', '{source}', '{source}')")
+    pair.change(f"INSERT INTO public.t VALUES (2, '{target}', '{target}', '{target}')")
+
+
+@pytest.mark.parametrize(("source", "target"), ODD_TIMES)
+@pytest.mark.parametrize(
+    "declared",
+    [TIMES_IN_DUCKDB, "id INTEGER, day TIMESTAMP, stamp TIMESTAMPTZ, instant TIMESTAMP"],
+    ids=["natural types", "other types"],
+)
+def test_times_beyond_python_s_calendar_are_equal_on_both_sides(
+    pair: Pair, source: str, target: str, declared: str
+) -> None:
+    times(pair, source, target, declared)
+
+    findings = pair.findings()
+
+    assert failed(findings) == []
+    assert any(str(found.target).startswith(source.partition(" ")[0]) for found in findings)
+
+
+def test_infinity_is_no_date_at_the_end_of_the_calendar(pair: Pair) -> None:
+    times(pair, "infinity", "9999-12-31 23:59:59.999999")
+
+    assert failed(pair.findings()) == ["max of day", "max of stamp", "max of instant"]

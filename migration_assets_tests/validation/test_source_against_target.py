@@ -10,20 +10,17 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp
 
+from migration_assets.assets.publishing import _metrics
 from migration_assets.planning import TablePlan, plan_table
 from migration_assets.platforms.base import ReadColumn, TableName
 from migration_assets.platforms.types import Kind
 from migration_assets.resources.sources.base import Snapshot
 from migration_assets.resources.sources.postgresql import PostgreSQLSource
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
-from migration_assets.validation.metrics import metrics_query, read_metrics
+from migration_assets.validation.metrics import metrics_query
 from migration_assets.validation.results import Verdict
 from migration_assets.validation.source_facts import SourceFacts, collect_source_facts
-from migration_assets.validation.target_checks import (
-    CheckResult,
-    check_metrics,
-    target_metric_columns,
-)
+from migration_assets.validation.target_checks import CheckResult
 from migration_assets.workflow import parse_workflow
 from migration_assets_tests.servers import PostgreSQLDatabase
 
@@ -113,6 +110,7 @@ def moved(
     with source.open_snapshot(database) as snapshot:
         facts = collect_source_facts(plan, source.platform, snapshot, "s1")
         rows = staged(plan, source, snapshot)
+    folder.mkdir(exist_ok=True)
     with duckdb.connect(str(folder / f"{database}.duckdb")) as target:
         columns = ", ".join(f'"{column.target_name}" {column.target_type}' for column in plan.columns)
         target.execute("CREATE SCHEMA IF NOT EXISTS public")
@@ -121,10 +119,7 @@ def moved(
         target.execute("INSERT INTO public.t SELECT * FROM staged")
         if spoil:
             target.execute(spoil)
-    measured = target_metric_columns(plan, warehouse.platform)
-    query = metrics_query(plan.target.to_expression(), measured, None, warehouse.platform.dialect)
-    metrics = read_metrics(warehouse.query(query, database)[0], measured)
-    return plan, facts, check_metrics(plan, [], metrics, facts)
+    return plan, facts, _metrics(plan, [], facts, warehouse)
 
 
 def test_every_type_has_the_same_metrics_on_both_sides(
@@ -189,6 +184,37 @@ def test_long_sums_of_floats_have_the_same_metrics_on_both_sides(
 
     _, _, check = moved(source, tmp_path, postgresql_database.database)
 
+    assert check.verdict is Verdict.PASS, check.summary
+
+
+def test_hundreds_of_columns_have_the_same_metrics_on_both_sides(
+    source: PostgreSQLSource, postgresql_database: PostgreSQLDatabase, tmp_path: Path
+) -> None:
+    columns = ", ".join(f"c{number} text DEFAULT 'text {number}'" for number in range(450))
+    postgresql_database.execute(f"CREATE TABLE t ({columns}); INSERT INTO t DEFAULT VALUES")
+
+    _, facts, check = moved(source, tmp_path, postgresql_database.database)
+    _, _, spoiled = moved(
+        source, tmp_path / "spoiled", postgresql_database.database, spoil="UPDATE public.t SET c449 = NULL"
+    )
+
+    assert facts.rows == 1
+    assert (check.verdict, check.summary) == (Verdict.PASS, "1801 metrics of 450 columns agree")
+    assert spoiled.summary.startswith("count of c449: source 1, target 0")
+
+
+@pytest.mark.parametrize("scale", [0, 2, 10, 38])
+def test_sums_of_the_longest_numbers_are_the_same_on_both_sides(
+    source: PostgreSQLSource, postgresql_database: PostgreSQLDatabase, tmp_path: Path, scale: int
+) -> None:
+    longest = f"{'9' * (38 - scale) or '0'}.{'9' * scale or '0'}"
+    postgresql_database.execute(
+        f"CREATE TABLE t AS SELECT {longest}::numeric(38, {scale}) AS a FROM generate_series(1, 20)"
+    )
+
+    _, facts, check = moved(source, tmp_path, postgresql_database.database)
+
+    assert facts.problem is None
     assert check.verdict is Verdict.PASS, check.summary
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import Literal
+from typing import Any, Literal
 
 import psycopg2
+import psycopg2.extensions
 import psycopg2.extras
 from dagster import ConfigurableResource
 
@@ -118,7 +120,7 @@ class PostgreSQLSource(ConfigurableResource, Source):  # type: ignore[type-arg]
 
     def _connect(self, database: str) -> psycopg2.extensions.connection:
         try:
-            return psycopg2.connect(
+            connection = psycopg2.connect(
                 host=self.host,
                 port=self.port,
                 user=self.username,
@@ -137,6 +139,8 @@ class PostgreSQLSource(ConfigurableResource, Source):  # type: ignore[type-arg]
                 f"can't connect to PostgreSQL at {self.host}:{self.port}, database {database}: "
                 f"{message_of(error)}. Check SOURCE_POSTGRESQL_HOST, _PORT, _USERNAME, _PASSWORD and _SSLMODE."
             ) from None
+        _register_times(connection)
+        return connection
 
 
 class _PostgreSQLSnapshot(Snapshot):
@@ -192,6 +196,34 @@ def _query(connection: psycopg2.extensions.connection, statement: str) -> list[R
         raise SourceError(f"PostgreSQL refused the query: {message_of(error)}") from error
     except ValueError as error:
         raise SourceError(f"PostgreSQL's answer can't be read: {message_of(error)}") from error
+
+
+_Cast = Callable[["str | bytes | None", psycopg2.extensions.cursor], Any]
+
+_TIMES: tuple[tuple[str, int, _Cast], ...] = (
+    ("DATE", 1082, psycopg2.extensions.PYDATE),
+    ("TIMESTAMP", 1114, psycopg2.extensions.PYDATETIME),
+    ("TIMESTAMPTZ", 1184, psycopg2.extensions.PYDATETIMETZ),
+)
+"""Types with PostgreSQL's number of each, and psycopg2's own conversion."""
+
+_USUAL_YEAR = re.compile(r"\d{4}-(?!.* BC$)")
+
+
+def _register_times(connection: psycopg2.extensions.connection) -> None:
+    """Dates beyond Python's calendar are read as their text: psycopg2 takes infinity for the year 9999, or 1."""
+    for name, number, convert in _TIMES:
+        cast = psycopg2.extensions.new_type((number,), name, _or_text(convert))
+        psycopg2.extensions.register_type(cast, connection)
+
+
+def _or_text(convert: _Cast) -> _Cast:
+    """A conversion that leaves infinities and years that are not 1 to 9999 as they are."""
+
+    def cast(text: str | bytes | None, cursor: psycopg2.extensions.cursor) -> object:
+        return text if isinstance(text, str) and not _USUAL_YEAR.match(text) else convert(text, cursor)
+
+    return cast
 
 
 def _execute(connection: psycopg2.extensions.connection, statement: str) -> None:

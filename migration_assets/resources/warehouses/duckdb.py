@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
@@ -265,15 +266,17 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
         with self._reading(database, f"can't query {database}") as connection, _cancellable(connection):
             result = connection.sql(_of_database(statement, database).sql(DuckDB.dialect))
             rows: list[Row] = []
-            for batch in result.to_arrow_reader():
-                rows += [{name: plain_value(value) for name, value in row.items()} for row in batch.to_pylist()]
+            with _explained(f"can't read what {database} answers"):
+                for batch in result.to_arrow_reader():
+                    rows += [{name: plain_value(value) for name, value in row.items()} for row in _rows(batch)]
         return Answer(rows)
 
     def read(self, statement: exp.Expression, database: str) -> Iterator[pa.Table]:
         with self._reading(database, f"can't query {database}") as connection, _cancellable(connection):
             result = connection.sql(_of_database(statement, database).sql(DuckDB.dialect))
-            for batch in result.to_arrow_reader(ROWS_PER_BATCH):
-                yield pa.Table.from_batches([batch])
+            with _explained(f"can't read what {database} answers"):
+                for batch in result.to_arrow_reader(ROWS_PER_BATCH):
+                    yield pa.Table.from_batches([batch])
 
     def pin(self, table: TableName) -> Pin:
         # No other process can change the file as long as it is open here (`hold`).
@@ -360,6 +363,64 @@ def _cancellable(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     finally:
         with _asking_lock:
             _asking.remove(connection)
+
+
+@contextmanager
+def _explained(failure: str) -> Iterator[None]:
+    """Names what fails while rows flow: an error of DuckDB comes through Arrow as one of several others."""
+    try:
+        yield
+    except (OverflowError, ValueError, OSError, pa.ArrowException) as error:
+        raise WarehouseError(f"{failure}: {error}") from error
+
+
+def _rows(batch: pa.RecordBatch) -> list[Row]:
+    """The rows of a batch; a date that Python has none for is its text, as a PostgreSQL source returns it."""
+    try:
+        rows: list[Row] = batch.to_pylist()
+    except (OverflowError, ValueError):
+        columns = [_values(column) for column in batch.columns]
+        rows = [dict(zip(batch.schema.names, values, strict=True)) for values in zip(*columns, strict=True)]
+    return rows
+
+
+def _values(column: pa.Array) -> list[object]:
+    if not (pa.types.is_date32(column.type) or pa.types.is_timestamp(column.type)):
+        values: list[object] = column.to_pylist()
+        return values
+    return [_moment(scalar) for scalar in column]
+
+
+def _moment(scalar: pa.Scalar) -> object:
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        return _text_of_moment(scalar)
+
+
+_EPOCH = date(1970, 1, 1)
+_DAYS_PER_ERA, _YEARS_PER_ERA = 146_097, 400
+"""After so many days and years the calendar repeats."""
+_TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+
+def _text_of_moment(scalar: pa.Scalar) -> str:
+    """A date or timestamp beyond Python's calendar, in PostgreSQL's words."""
+    is_date = pa.types.is_date32(scalar.type)
+    if abs(scalar.value) == 2 ** (31 if is_date else 63) - 1:
+        return "infinity" if scalar.value > 0 else "-infinity"
+    ticks = 1 if is_date else _TICKS[scalar.type.unit]
+    days, of_day = divmod(scalar.value, 1 if is_date else 86_400 * ticks)
+    eras, day_of_era = divmod(days, _DAYS_PER_ERA)
+    alike = _EPOCH + timedelta(days=day_of_era)
+    year = alike.year + _YEARS_PER_ERA * eras
+    text = f"{year if year > 0 else 1 - year:04d}-{alike:%m-%d}"
+    if not is_date:
+        seconds, fraction = divmod(of_day, ticks)
+        text += f" {seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+        text += f".{fraction:0{len(str(ticks)) - 1}d}".rstrip("0") if fraction else ""
+        text += "+00" if scalar.type.tz else ""
+    return text if year > 0 else f"{text} BC"
 
 
 def _create(file: Path) -> None:
