@@ -59,8 +59,8 @@ _LEGEND = """\
 - ADBC and dlt's PyArrow backend read over one connection. ConnectorX reads its two ranges in two transactions, so rows
   that are written meanwhile may show in one and not in the other; DuckDB and this program read one snapshot.
 - DuckDB, ConnectorX and ADBC stage, prove and resume nothing. This program's job does all of it: plan, Parquet files on
-  the stage, load table, publish, and the checks `schema` and `row_count`; the row with all checks also compares fingerprints, counts,
-  sums and extremes of every column of source and target.
+  the stage, load table, publish, and the checks `schema` and `row_count`; the row with all checks also compares
+  fingerprints, counts, sums and extremes of every column of source and target.
 - Since 1.0 ingestr downloads its program when it first runs; where that fails, its row says so. Release 0.14 is Python
   throughout and needs no download.
 """

@@ -104,6 +104,11 @@ class _PostgreSQLReader(Reader):
         except BadValueError as error:
             explained = explain_bad_value(error.column.source, error.column.type, error.value)
             raise SourceError(explained) from None
+        except TransientSourceError as error:
+            # What the server says of a statement that was broken off may come before the reader sees that it is closed.
+            if self._closed.is_set() and str(error) != _CLOSED:
+                raise TransientSourceError(_CLOSED) from error
+            raise
         finally:
             if not finished:
                 self.close()
