@@ -51,7 +51,7 @@ from migration_assets.resources.ledger import (
     WorkflowStatus,
     WorkflowType,
 )
-from migration_assets.validation.frame_names import FRAME_NAMES
+from migration_assets.validation.reports.frame_names import FRAME_NAMES
 from migration_assets.workflow import ValidationWorkflow, Workflow, WorkflowError, parse_file
 
 TICK_SECONDS = 3

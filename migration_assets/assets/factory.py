@@ -31,8 +31,8 @@ from migration_assets.io_managers.partition_metadata import add_partition_metada
 from migration_assets.resources.ledger import GenerationRecord, GenerationStatus, Ledger, LedgerResource
 from migration_assets.resources.sources.base import Source
 from migration_assets.resources.stages.base import Manifest
+from migration_assets.validation.migrations.source_facts import SourceFacts
 from migration_assets.validation.results import Verdict
-from migration_assets.validation.source_facts import SourceFacts
 from migration_assets.workflow import Workflow
 
 # Two per table in every process, for what has to be: one run that moves many partitions.

@@ -29,18 +29,18 @@ from migration_assets.resources.warehouses.base import (
     Warehouse,
     WarehouseError,
 )
-from migration_assets.validation.metrics import Value, in_parts, metrics_query, read_metrics
-from migration_assets.validation.plan_fingerprint import check_fingerprint, explain_difference
-from migration_assets.validation.results import Verdict
-from migration_assets.validation.sides import TargetSide
-from migration_assets.validation.source_facts import SourceFacts
-from migration_assets.validation.target_checks import (
+from migration_assets.validation.levels.column_metrics import Value, in_parts, metrics_query, read_metrics
+from migration_assets.validation.migrations.plan_fingerprint import check_fingerprint, explain_difference
+from migration_assets.validation.migrations.source_facts import SourceFacts
+from migration_assets.validation.migrations.target_checks import (
     CheckResult,
     check_metrics,
     check_row_counts,
     check_schema,
     target_metric_columns,
 )
+from migration_assets.validation.results import Verdict
+from migration_assets.validation.sides import TargetSide
 
 
 class PublishError(Exception):

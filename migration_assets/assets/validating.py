@@ -24,8 +24,8 @@ from migration_assets.planning import table_slugs
 from migration_assets.resources.ledger import Ledger, LedgerResource, WorkflowStatus
 from migration_assets.resources.sources.base import Source
 from migration_assets.resources.warehouses.base import Warehouse
-from migration_assets.validation import html_report
-from migration_assets.validation.frame_names import FRAME_NAMES
+from migration_assets.validation.reports import html as html_report
+from migration_assets.validation.reports.frame_names import FRAME_NAMES
 from migration_assets.validation.results import Level, LevelResult, TableResult, Verdict, WorkflowResult
 from migration_assets.validation.table_validation import validate_table
 from migration_assets.workflow import ValidationTable, ValidationWorkflow
@@ -174,7 +174,7 @@ def _results_asset(workflow: ValidationWorkflow, tables: Sequence[ComparedTable]
     )
     def results(context: AssetExecutionContext) -> Iterator[Output[object]]:
         # Imported here: pandas is needed for nothing else.
-        from migration_assets.validation.frames import FRAMES
+        from migration_assets.validation.reports.frames import FRAMES
 
         state: LedgerResource = getattr(context.resources, names.LEDGER)
         found = workflow_result(state.ledger, workflow).tables

@@ -167,7 +167,7 @@ def validate(file: Path, source_platform: str | None, report: Path | None, as_js
     """
     from migration_assets.cli.session import SessionError, validate_workflow
     from migration_assets.cli.validation_reports import print_validation, validation_as_json
-    from migration_assets.validation.html_report import render
+    from migration_assets.validation.reports.html import render
 
     try:
         result, written = validate_workflow(file, source_platform)

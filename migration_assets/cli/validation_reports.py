@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from migration_assets.cli.reports import VERDICT_STYLES, open_console
-from migration_assets.validation.html_report import LEVELS, pieces, printable, waivers
+from migration_assets.validation.reports.html import LEVELS, pieces, printable, waivers
 from migration_assets.validation.results import (
     CellFinding,
     LevelResult,

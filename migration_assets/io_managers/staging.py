@@ -34,7 +34,7 @@ from migration_assets.io_managers.parquet_files import write_parquet_files
 from migration_assets.resources.ledger import Ledger, PartitionStatus
 from migration_assets.resources.sources.base import SourceError, TransientSourceError
 from migration_assets.resources.stages.base import Manifest, Stage, StageError
-from migration_assets.validation.source_facts import collect_source_facts
+from migration_assets.validation.migrations.source_facts import collect_source_facts
 
 ATTEMPTS = 4
 """Attempts at a partition when the connection breaks."""

@@ -23,7 +23,7 @@ from migration_assets.platforms.canonical_sql import Bucket, CanonicalSQL
 from migration_assets.platforms.types import TEXT
 from migration_assets.resources.sources.base import Reader, Snapshot, SourceError
 from migration_assets.resources.warehouses.base import Answer, Warehouse, WarehouseError
-from migration_assets.validation.arrow_lane import fingerprints_by
+from migration_assets.validation.differences.arrow_lane import fingerprints_by
 from migration_assets.validation.results import Evidence
 from migration_assets.workflow import Budget
 

@@ -12,9 +12,11 @@ from migration_assets.platforms.canonical import SPEC
 from migration_assets.resources.sources.base import Snapshot, Source, SourceError
 from migration_assets.resources.warehouses.base import TargetTable, Warehouse, WarehouseError
 from migration_assets.validation.alignment import AlignmentError, align
-from migration_assets.validation.causes import classify, display, group, mask
-from migration_assets.validation.cells import RowDifference
-from migration_assets.validation.metrics_level import EXACT_METRICS, MetricsLevel
+from migration_assets.validation.differences.causes import classify, display, group, mask
+from migration_assets.validation.differences.cells import RowDifference
+from migration_assets.validation.levels.metrics import EXACT_METRICS, MetricsLevel
+from migration_assets.validation.levels.rows import RowComparison, RowsOutcome
+from migration_assets.validation.levels.schema import compare_schemas, summary_of
 from migration_assets.validation.results import (
     BucketFinding,
     CauseGroup,
@@ -29,8 +31,6 @@ from migration_assets.validation.results import (
     TableResult,
     Verdict,
 )
-from migration_assets.validation.rows_level import RowComparison, RowsOutcome
-from migration_assets.validation.schema_level import compare_schemas, summary_of
 from migration_assets.validation.sides import BudgetExceededError, Inquiry, SourceSide, TargetSide, UnreadableValueError
 from migration_assets.validation.target_filter import target_condition
 from migration_assets.validation.waivers import waive_metrics, waive_rows, waive_schema

@@ -26,7 +26,7 @@ from migration_assets.resources.ledger import (
 from migration_assets.resources.sources.base import Source
 from migration_assets.resources.stages.base import Manifest, Stage
 from migration_assets.resources.stages.filesystem import FileSystemStage
-from migration_assets.validation.source_facts import SourceFacts
+from migration_assets.validation.migrations.source_facts import SourceFacts
 
 STAGED = dg.AssetKey(["sales", "staged", "orders"])
 

@@ -17,7 +17,7 @@ from migration_assets.platforms.canonical_sql import CanonicalColumn
 from migration_assets.platforms.types import ColumnType
 from migration_assets.resources.sources.postgresql import PostgreSQLSource
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
-from migration_assets.validation.arrow_lane import fingerprint
+from migration_assets.validation.differences.arrow_lane import fingerprint
 from migration_assets.validation.results import TableResult
 from migration_assets.validation.table_validation import validate_table
 from migration_assets.workflow import ValidationTable

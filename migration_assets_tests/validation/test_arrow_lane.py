@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from migration_assets.platforms.canonical import CanonicalKind, CanonicalType, Fingerprint
 from migration_assets.platforms.types import Kind
-from migration_assets.validation.arrow_lane import (
+from migration_assets.validation.differences.arrow_lane import (
     canonical_text,
     fingerprint,
     fingerprints_by,
@@ -419,7 +419,7 @@ def test_fingerprints_are_exact_beyond_64_bits_and_slices() -> None:
 
 
 def test_wide_text_is_hashed_in_small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("migration_assets.validation.arrow_lane._MOST_BYTES", 64)
+    monkeypatch.setattr("migration_assets.validation.differences.arrow_lane._MOST_BYTES", 64)
     wide = pa.table({"t": [letter * length for length, letter in product((1, 30, 2000), "abc")]})
     texts = [str(token) for token in tokens(wide["t"].combine_chunks(), TEXT).to_pylist()]
     assert fingerprint(wide, {"t": TEXT}) == summed(texts)

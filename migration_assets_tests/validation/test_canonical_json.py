@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migration_assets.validation.canonical_json import MOST_DIGITS, canonical_json
+from migration_assets.validation.differences.canonical_json import MOST_DIGITS, canonical_json
 
 Json: TypeAlias = bool | int | str | list["Json"] | dict[str, "Json"] | None
 

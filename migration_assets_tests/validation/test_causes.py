@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migration_assets.platforms.canonical import CanonicalKind, CanonicalType
-from migration_assets.validation.arrow_lane import canonical_text
-from migration_assets.validation.causes import classify, display, group, mask
+from migration_assets.validation.differences.arrow_lane import canonical_text
+from migration_assets.validation.differences.causes import classify, display, group, mask
 from migration_assets.validation.results import Cause, CauseGroup, CellFinding
 
 NUMBER = CanonicalType(CanonicalKind.NUMBER, 2)

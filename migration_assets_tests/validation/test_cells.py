@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migration_assets.platforms.canonical import CanonicalKind, CanonicalType
-from migration_assets.validation import cells
-from migration_assets.validation.cells import CellPair, PulledRow, RowDifference, Values, compare_rows
+from migration_assets.validation.differences import cells
+from migration_assets.validation.differences.cells import CellPair, PulledRow, RowDifference, Values, compare_rows
 from migration_assets.validation.results import RowKind
 
 TEXT = CanonicalType(CanonicalKind.TEXT)

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from migration_assets.validation.frames import (
+from migration_assets.validation.reports.frames import (
     FRAMES,
     causes_frame,
     cells_frame,

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from migration_assets.validation.html_report import (
+from migration_assets.validation.reports.html import (
     SHOWN_CELLS,
     SHOWN_ROWS,
     SHOWN_SQL,

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from migration_assets.platforms import types
 from migration_assets.platforms.types import ColumnType, Kind
-from migration_assets.validation.metrics import (
+from migration_assets.validation.levels.column_metrics import (
     MetricColumn,
     MetricDifference,
     Value,

@@ -14,7 +14,7 @@ import pytest
 from migration_assets.platforms.duckdb.canonical import DuckDBSQL
 from migration_assets.resources.warehouses.base import Answer
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
-from migration_assets.validation import rows_level
+from migration_assets.validation.levels import rows as rows_level
 from migration_assets.validation.sides import BudgetExceededError, Inquiry, Side, SideName
 from migration_assets.workflow import Budget
 from migration_assets_tests.servers import PostgreSQLDatabase

@@ -14,8 +14,8 @@ from migration_assets.platforms.postgresql.types import POLICIES
 from migration_assets.platforms.snowflake import Snowflake
 from migration_assets.resources.warehouses.base import TargetTable
 from migration_assets.validation.alignment import align
+from migration_assets.validation.levels.schema import compare_schemas, summary_of
 from migration_assets.validation.results import SchemaFinding, Verdict
-from migration_assets.validation.schema_level import compare_schemas, summary_of
 from migration_assets.workflow import SourceTable as WrittenSource
 from migration_assets.workflow import TargetTable as WrittenTarget
 from migration_assets.workflow import ValidationTable

@@ -17,10 +17,10 @@ from migration_assets.platforms.types import Kind
 from migration_assets.resources.sources.base import Snapshot
 from migration_assets.resources.sources.postgresql import PostgreSQLSource
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
-from migration_assets.validation.metrics import metrics_query
+from migration_assets.validation.levels.column_metrics import metrics_query
+from migration_assets.validation.migrations.source_facts import SourceFacts, collect_source_facts
+from migration_assets.validation.migrations.target_checks import CheckResult
 from migration_assets.validation.results import Verdict
-from migration_assets.validation.source_facts import SourceFacts, collect_source_facts
-from migration_assets.validation.target_checks import CheckResult
 from migration_assets.workflow import parse_workflow
 from migration_assets_tests.servers import PostgreSQLDatabase
 

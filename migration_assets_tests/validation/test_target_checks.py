@@ -11,16 +11,16 @@ from migration_assets.platforms.base import TargetColumn
 from migration_assets.platforms.duckdb import DuckDB
 from migration_assets.platforms.snowflake import Snowflake
 from migration_assets.resources.stages.base import Manifest
-from migration_assets.validation.metrics import Value
-from migration_assets.validation.results import Verdict
-from migration_assets.validation.source_facts import SourceFacts
-from migration_assets.validation.target_checks import (
+from migration_assets.validation.levels.column_metrics import Value
+from migration_assets.validation.migrations.source_facts import SourceFacts
+from migration_assets.validation.migrations.target_checks import (
     CheckResult,
     check_metrics,
     check_row_counts,
     check_schema,
     target_metric_columns,
 )
+from migration_assets.validation.results import Verdict
 from migration_assets_tests.stubs import planned_column, table_plan
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE

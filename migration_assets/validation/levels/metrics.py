@@ -32,7 +32,7 @@ from migration_assets.platforms.types import (
     temporal,
 )
 from migration_assets.validation.alignment import Alignment, ComparedColumn
-from migration_assets.validation.metrics import (
+from migration_assets.validation.levels.column_metrics import (
     COLUMNS_PER_QUERY,
     ROW_COUNT,
     MetricColumn,

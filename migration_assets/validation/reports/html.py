@@ -401,5 +401,5 @@ def _template() -> Template:
         "covered": covered,
         "waivers": waivers,
     }
-    source = files("migration_assets.validation").joinpath("report_template.html").read_text(encoding="utf-8")
+    source = files("migration_assets.validation.reports").joinpath("report_template.html").read_text(encoding="utf-8")
     return environment.from_string(source)

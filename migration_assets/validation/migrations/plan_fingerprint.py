@@ -13,16 +13,16 @@ from migration_assets.resources.sources.base import Snapshot, Source
 from migration_assets.resources.stages.base import Manifest
 from migration_assets.resources.warehouses.base import TargetTable
 from migration_assets.validation.alignment import Alignment, ColumnPair, ComparedColumn
-from migration_assets.validation.results import Value, Verdict
-from migration_assets.validation.rows_level import RowComparison
-from migration_assets.validation.sides import BudgetExceededError, Inquiry, SourceSide, TargetSide
-from migration_assets.validation.source_facts import (
+from migration_assets.validation.levels.rows import RowComparison
+from migration_assets.validation.migrations.source_facts import (
     SourceFacts,
     fingerprinted_columns,
     own_canonical_type,
     source_fingerprint,
 )
-from migration_assets.validation.target_checks import CheckResult, mixed_snapshots
+from migration_assets.validation.migrations.target_checks import CheckResult, mixed_snapshots
+from migration_assets.validation.results import Value, Verdict
+from migration_assets.validation.sides import BudgetExceededError, Inquiry, SourceSide, TargetSide
 
 SHOWN_DIFFERENCES = 5
 

@@ -27,7 +27,7 @@ from migration_assets.platforms.canonical import (
     CanonicalType,
     Fingerprint,
 )
-from migration_assets.validation.canonical_json import canonical_json
+from migration_assets.validation.differences.canonical_json import canonical_json
 
 Lane: TypeAlias = npt.NDArray[np.uint64]
 """60 bits of every row's hash."""

@@ -24,8 +24,16 @@ from migration_assets.platforms.base import Row
 from migration_assets.platforms.canonical import CanonicalKind, CanonicalType, Fingerprint
 from migration_assets.platforms.canonical_sql import Bucket, Buckets, CanonicalColumn
 from migration_assets.validation.alignment import Alignment, ComparedColumn
-from migration_assets.validation.buckets import PairedBuckets, Sums, count, different, findings, is_whole, largest
-from migration_assets.validation.cells import PulledRow, RowDifference, compare_rows
+from migration_assets.validation.differences.cells import PulledRow, RowDifference, compare_rows
+from migration_assets.validation.levels.buckets import (
+    PairedBuckets,
+    Sums,
+    count,
+    different,
+    findings,
+    is_whole,
+    largest,
+)
 from migration_assets.validation.results import BucketFinding, RowKind
 from migration_assets.validation.sides import BudgetExceededError, Inquiry, Side, read_buckets, total, whole
 

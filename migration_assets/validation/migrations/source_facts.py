@@ -10,7 +10,14 @@ from migration_assets.platforms.canonical import SPEC, CanonicalType, Fingerprin
 from migration_assets.platforms.canonical_sql import CanonicalColumn
 from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.resources.sources.base import Snapshot, SourceError
-from migration_assets.validation.metrics import MetricColumn, Value, in_parts, measurable, metrics_query, read_metrics
+from migration_assets.validation.levels.column_metrics import (
+    MetricColumn,
+    Value,
+    in_parts,
+    measurable,
+    metrics_query,
+    read_metrics,
+)
 
 _SEMI_STRUCTURED = ("VARIANT", "OBJECT", "ARRAY")
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from migration_assets.platforms.canonical import CanonicalKind, CanonicalType
-from migration_assets.validation.canonical_json import canonical_json
+from migration_assets.validation.differences.canonical_json import canonical_json
 from migration_assets.validation.results import RowKind
 
 Values: TypeAlias = tuple[str | None, ...]

@@ -1,0 +1,1 @@
+"""What the worker itself computes: texts and hashes of Arrow data, differences of rows, their causes."""

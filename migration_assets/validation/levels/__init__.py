@@ -1,0 +1,1 @@
+"""The three levels of a validation: schema, metrics, rows."""

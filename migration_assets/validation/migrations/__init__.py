@@ -1,0 +1,1 @@
+"""The checks of a table that this program moves."""
