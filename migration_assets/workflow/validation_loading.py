@@ -128,7 +128,7 @@ def _tables(
                 **merged_settings(content, written),
                 "source": _named(source),
                 "target": _named(target_parts(content, written, source, platform)),
-                "object_type": TYPE_OF[place],
+                "object_type": entry.object_type or TYPE_OF[place],
                 "included_columns": () if excludes else entry.column_selection_list,
                 "excluded_columns": entry.column_selection_list if excludes else (),
                 "where_clause": entry.where_clause,

@@ -213,7 +213,7 @@ class ValidationTableEntry(ValidationModel):
     apply_metric_column_modifier: StrictBool | None = None
     """As in validation_configuration, for this table; a different value there too is an error."""
     object_type: AnyObjectType | None = None
-    """TABLE or VIEW, in any case; must agree with the list that holds the entry."""
+    """TABLE or VIEW, in any case; by default what the list holds. A view may stand among the tables."""
     partition_column: Name | None = None
     """Column of the source whose values cut the rows into parts; the program chooses when it is not set."""
     validation_configuration: ValidationConfiguration | None = None

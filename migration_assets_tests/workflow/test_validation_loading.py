@@ -396,11 +396,6 @@ BAD_VALIDATIONS: dict[str, tuple[object, str, str]] = {
         "Use one of: TABLE, VIEW",
     ),
     "object type as a number": (validation(entry(object_type=1)), TABLE + ".object_type", "is 1"),
-    "view among tables": (
-        validation(entry(object_type="view")),
-        TABLE + ".object_type",
-        "Move the entry to views",
-    ),
     "table among views": (
         validation(views=[entry("a.b.v", object_type="TABLE")]),
         "$.views[0].object_type",
@@ -635,9 +630,10 @@ def test_the_column_selection_may_name_what_to_leave_out() -> None:
 
 
 def test_views_come_after_the_tables_with_their_type() -> None:
-    document = validation(entry("a.b.t"), views=[entry("a.b.v"), entry("a.b.w", object_type="view")])
+    tables = [entry("a.b.t"), entry("a.b.u", object_type="view")]
+    document = validation(*tables, views=[entry("a.b.v"), entry("a.b.w", object_type="view")])
     loaded = [(table.source.table_name, table.object_type) for table in parse(document).tables]
-    assert loaded == [("t", "TABLE"), ("v", "VIEW"), ("w", "VIEW")]
+    assert loaded == [("t", "TABLE"), ("u", "VIEW"), ("v", "VIEW"), ("w", "VIEW")]
 
 
 @pytest.mark.parametrize(
