@@ -137,6 +137,13 @@ CONTESTANTS = {
             _migrate("--no-metrics", "--no-fingerprint"),
             _TARGET_FILE,
         ),
+        Contestant(
+            "migration-run-metrics",
+            "this program: migrate run, with metrics",
+            "job",
+            _migrate("--no-fingerprint"),
+            _TARGET_FILE,
+        ),
         Contestant("migration-run-checks", "this program: migrate run, all checks", "job", _migrate(), _TARGET_FILE),
         _peer("duckdb-table", "DuckDB: CREATE TABLE AS", "job", "duckdb", "duckdb_table", "*.duckdb"),
         _peer(

@@ -17,12 +17,12 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from benchmarks import contents
+from benchmarks import contents, documents
 from benchmarks.contestants import CONTESTANTS, OURS, Contestant, Task
 from benchmarks.machine import commit, this_machine, versions
 from benchmarks.measure import Measurement, measure
 from benchmarks.own import OwnError, measure_own
-from benchmarks.report import DOCUMENTS, print_results, write_report
+from benchmarks.report import document, print_results
 from benchmarks.results import OwnSample, Results, Sample, SourceTable
 from benchmarks.server import TABLES, Source, open_source, server_version, warm
 from benchmarks.shapes import measure_shapes
@@ -102,8 +102,8 @@ def main(
     print_results(results)
     whole = len(groups) == len(_GROUPS) and len(tables) == len(TABLES) and len(contestants) == len(CONTESTANTS)
     if whole and not no_report:
-        for file in write_report(results):
-            _tell(f"wrote {file.relative_to(DOCUMENTS.parent)}")
+        for file in document().write(results):
+            _tell(f"wrote {file.relative_to(documents.FOLDER.parent)}")
     elif not no_report:
         _tell("a part of the benchmark: the report stays as it is")
     if any(sample.error or contents.is_different(sample.contents or "") for sample in samples if _is_ours(sample)):
@@ -184,7 +184,7 @@ def _require_environments(contestants: list[Contestant], environments: Path) -> 
 
 
 def _is_ours(sample: Sample) -> bool:
-    return sample.contestant in (*OURS.values(), "migration-run-checks")
+    return sample.contestant in (*OURS.values(), "migration-run-metrics", "migration-run-checks")
 
 
 def _tell(text: str) -> None:

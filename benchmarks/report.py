@@ -8,16 +8,13 @@ renders anew from the files that are there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from statistics import median
 
 from benchmarks.contestants import CONTESTANTS, OURS, Group
+from benchmarks.documents import Document
 from benchmarks.own import OWN
 from benchmarks.results import Results, Row, rows_of
 from benchmarks.shapes import READERS, SHAPES
-
-DOCUMENTS = Path(__file__).resolve().parent.parent / "docs"
-_FOLDER = DOCUMENTS / "benchmarks"
 
 _TITLES: dict[Group, str] = {
     "extraction": "PostgreSQL to Parquet files",
@@ -59,37 +56,19 @@ _LEGEND = """\
 - ADBC and dlt's PyArrow backend read over one connection. ConnectorX reads its two ranges in two transactions, so rows
   that are written meanwhile may show in one and not in the other; DuckDB and this program read one snapshot.
 - DuckDB, ConnectorX and ADBC stage, prove and resume nothing. This program's job does all of it: plan, Parquet files on
-  the stage, load table, publish, and the checks `schema` and `row_count`; the row with all checks also compares
-  fingerprints, counts, sums and extremes of every column of source and target.
+  the stage, load table, publish, and the checks `schema` and `row_count`; the row with metrics also compares counts,
+  sums and extremes of every column of source and target, the one with all checks the fingerprint of all rows as well.
 - Since 1.0 ingestr downloads its program when it first runs; where that fails, its row says so. Release 0.14 is Python
   throughout and needs no download.
 """
 
 
-def write_report(results: Results) -> list[Path]:
-    """Keeps the samples, and renders the documents from all that are kept.
-
-    Returns:
-        The files written.
-    """
-    _FOLDER.mkdir(parents=True, exist_ok=True)
-    file = _FOLDER / f"sf{results.scale_factor}.json"
-    file.write_text(results.model_dump_json(indent=1) + "\n")
-    return [file, *render()]
-
-
-def render() -> list[Path]:
-    """Renders the documents from all kept samples."""
+def document() -> Document[Results]:
+    """What is written of all runs."""
     # Imported here: a partial run has no use for it.
     from benchmarks.plots import write_plots
 
-    kept = [Results.model_validate_json(file.read_text()) for file in _FOLDER.glob("sf*.json")]
-    kept.sort(key=lambda results: float(results.scale_factor))
-    document = DOCUMENTS / "benchmarks.md"
-    document.write_text("\n".join(_lines(kept)) + "\n")
-    # The scale factor that is run by default, or else the largest.
-    shown = next((results for results in kept if results.scale_factor == "1"), kept[-1])
-    return [document, *write_plots(shown, _FOLDER)]
+    return Document("benchmarks", Results.model_validate_json, _lines, write_plots)
 
 
 def print_results(results: Results) -> None:
@@ -236,4 +215,4 @@ def _number(value: float) -> str:
 
 
 if __name__ == "__main__":
-    render()
+    document().render()

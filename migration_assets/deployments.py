@@ -127,18 +127,7 @@ def _snowflake(name: str, *, database_prefix: str) -> Deployment:
 
     from migration_assets.resources.warehouses.snowflake import SnowflakeWarehouse
 
-    # A key pair when its file is named, else the password (or a programmatic access token).
-    key_file = "SNOWFLAKE_PRIVATE_KEY_PATH" in os.environ
-    key_password = key_file and "SNOWFLAKE_PRIVATE_KEY_PASSWORD" in os.environ
-    snowflake = SnowflakeResource(
-        account=EnvVar("SNOWFLAKE_ACCOUNT"),
-        user=EnvVar("SNOWFLAKE_USER"),
-        role=os.environ.get("SNOWFLAKE_ROLE"),
-        warehouse=EnvVar("SNOWFLAKE_WAREHOUSE"),
-        password=None if key_file else EnvVar("SNOWFLAKE_PASSWORD"),
-        private_key_path=EnvVar("SNOWFLAKE_PRIVATE_KEY_PATH") if key_file else None,
-        private_key_password=EnvVar("SNOWFLAKE_PRIVATE_KEY_PASSWORD") if key_password else None,
-    )
+    snowflake = SnowflakeResource(**_snowflake_login())
     return _deployment(
         name,
         ledger=_ledger(EnvVar(LEDGER_URL)),
@@ -149,20 +138,27 @@ def _snowflake(name: str, *, database_prefix: str) -> Deployment:
     )
 
 
+def _snowflake_login() -> dict[str, Any]:
+    """How everything that works on Snowflake logs in."""
+    # A key pair when its file is named, else the password (or a programmatic access token).
+    key_file = "SNOWFLAKE_PRIVATE_KEY_PATH" in os.environ
+    key_password = key_file and "SNOWFLAKE_PRIVATE_KEY_PASSWORD" in os.environ
+    return {
+        "account": EnvVar("SNOWFLAKE_ACCOUNT"),
+        "user": EnvVar("SNOWFLAKE_USER"),
+        "role": os.environ.get("SNOWFLAKE_ROLE"),
+        "warehouse": EnvVar("SNOWFLAKE_WAREHOUSE"),
+        "password": None if key_file else EnvVar("SNOWFLAKE_PASSWORD"),
+        "private_key_path": EnvVar("SNOWFLAKE_PRIVATE_KEY_PATH") if key_file else None,
+        "private_key_password": EnvVar("SNOWFLAKE_PRIVATE_KEY_PASSWORD") if key_password else None,
+    }
+
+
 def _snowflake_results(database_prefix: str) -> Resource:
     from dagster_snowflake_pandas import SnowflakePandasIOManager
 
-    key_file = "SNOWFLAKE_PRIVATE_KEY_PATH" in os.environ
     return SnowflakePandasIOManager(
-        account=EnvVar("SNOWFLAKE_ACCOUNT"),
-        user=EnvVar("SNOWFLAKE_USER"),
-        role=os.environ.get("SNOWFLAKE_ROLE"),
-        warehouse=EnvVar("SNOWFLAKE_WAREHOUSE"),
-        password=None if key_file else EnvVar("SNOWFLAKE_PASSWORD"),
-        private_key_path=EnvVar("SNOWFLAKE_PRIVATE_KEY_PATH") if key_file else None,
-        private_key_password=EnvVar("SNOWFLAKE_PRIVATE_KEY_PASSWORD")
-        if key_file and "SNOWFLAKE_PRIVATE_KEY_PASSWORD" in os.environ
-        else None,
+        **_snowflake_login(),
         database=database_prefix + _metadata_database(),
         schema=_validation_schema(),
     )

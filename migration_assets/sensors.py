@@ -6,7 +6,7 @@ tick missed, as when its process was killed, the next one sees again; the run ke
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dagster import (
@@ -225,9 +225,10 @@ def due_tables(context: SensorEvaluationContext, ledger: LedgerResource) -> Sens
     """Looks at the ledger's state, not at events: what is planned gets a run, whatever was missed before."""
     # The order of planning: who came first is served first.
     planned = sorted(ledger.ledger.generations(status=GenerationStatus.PLANNED), key=lambda generation: generation.id)
+    workflows = ledger.ledger.workflows()
     validations = [
         workflow
-        for workflow in ledger.ledger.workflows()
+        for workflow in workflows
         if workflow.type is WorkflowType.VALIDATION and workflow.status is WorkflowStatus.PENDING
     ]
     if not planned and not validations:
@@ -239,9 +240,14 @@ def due_tables(context: SensorEvaluationContext, ledger: LedgerResource) -> Sens
         return SensorResult(skip_reason=f"tables whose runs wait for their turn: {len(planned) + len(validations)}")
     assert context.repository_def is not None
     assets = context.repository_def.asset_graph
-    ready = [generation for generation in due if assets.has(names.target_key(generation.workflow, generation.table))]
-    requests = list(_requests(ready[:MAX_RUNS_PER_TICK], ledger.ledger))
-    missing = [f"{generation.workflow}/{generation.table}" for generation in due if generation not in ready]
+    ready, missing = [], []
+    for generation in due:
+        if assets.has(names.target_key(generation.workflow, generation.table)):
+            ready.append(generation)
+        else:
+            missing.append(f"{generation.workflow}/{generation.table}")
+    affinities = {workflow.name: workflow.affinity for workflow in workflows}
+    requests = list(_requests(ready[:MAX_RUNS_PER_TICK], affinities, ledger.ledger))
     for workflow in unasked:
         tables = [str(row["table_name"]) for row in ledger.ledger.view("DATA_VALIDATION_RESULT", workflow.name)]
         selection = [names.validated_key(workflow.name, table) for table in tables]
@@ -249,7 +255,8 @@ def due_tables(context: SensorEvaluationContext, ledger: LedgerResource) -> Sens
             requests.append(_validation(workflow, selection))
         else:
             missing.append(workflow.name)
-    if requests:
+    # There may be neither: of plans that can't be read, only the error is told.
+    if requests or not missing:
         return SensorResult(run_requests=requests[:MAX_RUNS_PER_TICK])
     return _reload_definitions(context, missing)
 
@@ -264,8 +271,9 @@ def _validation(workflow: WorkflowRecord, tables: list[AssetKey]) -> RunRequest:
     )
 
 
-def _requests(due: list[GenerationRecord], ledger: Ledger) -> Iterator[RunRequest]:
-    affinities = {record.name: record.affinity for record in ledger.workflows()}
+def _requests(
+    due: list[GenerationRecord], affinities: Mapping[str, str | None], ledger: Ledger
+) -> Iterator[RunRequest]:
     for generation in due:
         workflow, table = generation.workflow, generation.table
         try:

@@ -76,7 +76,9 @@ def fresh_database(postgresql_server: PostgreSQLServer, encoding: str = "UTF8") 
     maintenance = PostgreSQLDatabase.of(postgresql_server, "postgres")
     name = f"test_{next(_number)}"
     # template0 is the one that no open session can hold.
-    maintenance.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+    # Only this locale goes with every encoding.
+    locale = "" if encoding == "UTF8" else "LOCALE 'C'"
+    maintenance.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' {locale} TEMPLATE template0")
     yield PostgreSQLDatabase.of(postgresql_server, name)
     maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 
 from demo.postgresql_server import PostgreSQLServer
 from migration_assets.resources.ledger import WorkflowStatus
+from migration_assets_tests.conftest import fresh_database
 from migration_assets_tests.dagster_dev import DagsterDev, running_dagster_dev, wait_for
 from migration_assets_tests.main_job import TARGET_DATABASE, table, write_workflow
 from migration_assets_tests.servers import PostgreSQLDatabase
@@ -48,14 +48,10 @@ SOON = 60
 @pytest.fixture(scope="module")
 def source(postgresql_server: PostgreSQLServer) -> Iterator[PostgreSQLDatabase]:
     """A source database for the whole module."""
-    maintenance = PostgreSQLDatabase.of(postgresql_server, "postgres")
-    name = f"drop_folder_{secrets.token_hex(4)}"
-    maintenance.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
-    database = PostgreSQLDatabase.of(postgresql_server, name)
-    for statement in SOURCE:
-        database.execute(statement)
-    yield database
-    maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with fresh_database(postgresql_server) as database:
+        for statement in SOURCE:
+            database.execute(statement)
+        yield database
 
 
 @pytest.fixture(scope="module")

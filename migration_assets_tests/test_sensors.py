@@ -431,6 +431,19 @@ def test_a_table_that_failed_and_is_planned_to_go_on_gets_another_run(
     assert len({*first, *second}) == 2
 
 
+def test_a_plan_that_cannot_be_read_fails_its_table_and_has_nothing_loaded_again(
+    folder: Path, ledger: Ledger, instance: dg.DagsterInstance
+) -> None:
+    submit(ledger, load_workflow(drop(folder / "shop.json")), WorkflowStatus.EXECUTING)
+    ledger.start_generation(workflow="shop", table="orders", config_hash="c", plan="no plan", partitions=[])
+
+    result = look_at_tables(instance)
+
+    assert (result.run_requests, result.skip_reason) == ([], None)
+    (generation,) = ledger.generations("shop")
+    assert generation.status is GenerationStatus.FAILED
+
+
 def test_missing_assets_are_loaded_after_the_others_were_asked_for(
     folder: Path, ledger: Ledger, instance: dg.DagsterInstance
 ) -> None:

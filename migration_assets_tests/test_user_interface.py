@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from demo.postgresql_server import PostgreSQLServer
 from migration_assets_tests.dagster_dev import DagsterDev, running_dagster_dev, wait_for
 from migration_assets_tests.main_job import table, write_workflow
 from migration_assets_tests.servers import PostgreSQLDatabase
@@ -32,12 +30,9 @@ query Backfill($id: String!) { partitionBackfillOrError(backfillId: $id) {
 
 
 @pytest.fixture
-def dev(postgresql_server: PostgreSQLServer, tmp_path: Path) -> Iterator[tuple[DagsterDev, PostgreSQLDatabase]]:
+def dev(postgresql_database: PostgreSQLDatabase, tmp_path: Path) -> Iterator[tuple[DagsterDev, PostgreSQLDatabase]]:
     """`dagster dev` after a run in which the third of four partitions failed, and its source."""
-    maintenance = PostgreSQLDatabase.of(postgresql_server, "postgres")
-    name = f"ui_{secrets.token_hex(4)}"
-    maintenance.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
-    source = PostgreSQLDatabase.of(postgresql_server, name)
+    source = postgresql_database
     source.execute(
         "CREATE TABLE prices (id int PRIMARY KEY, price numeric(5,2));"
         "INSERT INTO prices SELECT n, CASE WHEN n = 250 THEN numeric 'NaN' ELSE n END FROM generate_series(1, 400) n"
@@ -53,7 +48,6 @@ def dev(postgresql_server: PostgreSQLServer, tmp_path: Path) -> Iterator[tuple[D
         write_workflow(workflows, source.database, [table("prices", **partitioned)], name="shop")
         wait_for("the failed table", lambda: dev.generations("shop") == {"prices": "failed"}, 60)
         yield dev, source
-    maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def key(step: str) -> dict[str, list[str]]:

@@ -18,12 +18,13 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from benchmarks import documents
 from benchmarks.machine import commit, this_machine, versions
 from benchmarks.measure import Measurement, measure
 from benchmarks.server import Source, open_source, server_version, warm
 from benchmarks.validation.answers import Answer, score
 from benchmarks.validation.contestants import CONTESTANTS, OURS, OURS_ALL, Contestant
-from benchmarks.validation.report import DOCUMENTS, print_results, write_report
+from benchmarks.validation.report import document, print_results
 from benchmarks.validation.results import Results, Sample
 from benchmarks.validation.targets import STATES, TABLE, State, Target, make_targets
 from demo.postgresql_server import ServerError
@@ -81,8 +82,8 @@ def main(
     print_results(results)
     whole = len(chosen) == len(CONTESTANTS) and len(wanted) == len(STATES)
     if whole and not no_report:
-        for file in write_report(results):
-            _tell(f"wrote {file.relative_to(DOCUMENTS.parent)}")
+        for file in document().write(results):
+            _tell(f"wrote {file.relative_to(documents.FOLDER.parent)}")
     elif not no_report:
         _tell("a part of the benchmark: the report stays as it is")
     if any(not sample.is_true for sample in results.samples if sample.contestant in (OURS, OURS_ALL)):

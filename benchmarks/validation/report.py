@@ -8,15 +8,12 @@ renders anew from the files that are there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from textwrap import shorten
 
+from benchmarks.documents import Document
 from benchmarks.validation.contestants import CHECKSUM, CONTESTANTS, COUNTS, OURS, OURS_ALL
 from benchmarks.validation.results import Results, Row, row_of
 from benchmarks.validation.targets import STATES, State
-
-DOCUMENTS = Path(__file__).resolve().parents[2] / "docs"
-_FOLDER = DOCUMENTS / "validation-benchmarks"
 
 _MOST_WORDS = 600
 """Characters of what a contestant says of itself."""
@@ -61,30 +58,12 @@ _LEGEND = """\
 """
 
 
-def write_report(results: Results) -> list[Path]:
-    """Keeps the samples, and renders the documents from all that are kept.
-
-    Returns:
-        The files written.
-    """
-    _FOLDER.mkdir(parents=True, exist_ok=True)
-    file = _FOLDER / f"sf{results.scale_factor}.json"
-    file.write_text(results.model_dump_json(indent=1) + "\n")
-    return [file, *render()]
-
-
-def render() -> list[Path]:
-    """Renders the documents from all kept samples."""
+def document() -> Document[Results]:
+    """What is written of all runs."""
     # Imported here: a partial run has no use for it.
     from benchmarks.validation.plots import write_plot
 
-    kept = [Results.model_validate_json(file.read_text()) for file in _FOLDER.glob("sf*.json")]
-    kept.sort(key=lambda results: float(results.scale_factor))
-    document = DOCUMENTS / "validation-benchmarks.md"
-    document.write_text("\n".join(_lines(kept)) + "\n")
-    # The scale factor that is run by default, or else the largest.
-    shown = next((results for results in kept if results.scale_factor == "1"), kept[-1])
-    return [document, *write_plot(shown, _FOLDER)]
+    return Document("validation-benchmarks", Results.model_validate_json, _lines, write_plot)
 
 
 def print_results(results: Results) -> None:
@@ -228,4 +207,4 @@ def _capitalized(text: str) -> str:
 
 
 if __name__ == "__main__":
-    render()
+    document().render()

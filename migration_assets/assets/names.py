@@ -26,7 +26,6 @@ SCHEMA_CHECK = "schema"
 ROW_COUNT_CHECK = "row_count"
 METRICS_CHECK = "metrics"
 FINGERPRINT_CHECK = "fingerprint"
-ROWS_CHECK = "rows"
 
 VALIDATION_IO_MANAGER = "validation_io_manager"
 

@@ -29,7 +29,7 @@ from migration_assets.resources.warehouses.base import (
     Warehouse,
     WarehouseError,
 )
-from migration_assets.validation.levels.column_metrics import Value, in_parts, metrics_query, read_metrics
+from migration_assets.validation.levels.column_metrics import in_parts, metrics_query, read_metrics
 from migration_assets.validation.migrations.plan_fingerprint import check_fingerprint, explain_difference
 from migration_assets.validation.migrations.source_facts import SourceFacts
 from migration_assets.validation.migrations.target_checks import (
@@ -39,7 +39,7 @@ from migration_assets.validation.migrations.target_checks import (
     check_schema,
     target_metric_columns,
 )
-from migration_assets.validation.results import Verdict
+from migration_assets.validation.results import Value, Verdict
 from migration_assets.validation.sides import TargetSide
 
 

@@ -20,14 +20,14 @@ from dagster import (
 )
 
 from migration_assets.assets import names
+from migration_assets.assets.generations import qualified_name
 from migration_assets.planning import table_slugs
 from migration_assets.resources.ledger import Ledger, LedgerResource, WorkflowStatus
 from migration_assets.resources.sources.base import Source
 from migration_assets.resources.warehouses.base import Warehouse
-from migration_assets.validation.reports import html as html_report
 from migration_assets.validation.reports.frame_names import FRAME_NAMES
 from migration_assets.validation.results import Level, LevelResult, TableResult, Verdict, WorkflowResult
-from migration_assets.validation.table_validation import validate_table
+from migration_assets.validation.table_validation import levels_of, validate_table
 from migration_assets.workflow import ValidationTable, ValidationWorkflow
 
 _DESCRIPTIONS: dict[Level, str] = {
@@ -53,12 +53,7 @@ class ComparedTable:
     @property
     def levels(self) -> tuple[Level, ...]:
         """The levels that the workflow asks for."""
-        asked: dict[Level, bool] = {
-            "schema": self.config.schema_validation,
-            "metrics": self.config.metrics_validation,
-            "rows": self.config.row_validation,
-        }
-        return tuple(level for level, wanted in asked.items() if wanted)
+        return levels_of(self.config)
 
 
 def compared_tables(workflow: ValidationWorkflow) -> list[ComparedTable]:
@@ -90,7 +85,6 @@ def build_validation_assets(
 def _table_asset(workflow: ValidationWorkflow, table: ComparedTable, kind: str, reports: Path) -> AssetsDefinition:
     key = names.validated_key(workflow.name, table.slug)
     tags = {names.WORKFLOW_TAG: workflow.name, **names.affinity_tags(workflow.affinity)}
-    source, target = table.config.source, table.config.target
 
     @asset(
         key=key,
@@ -102,8 +96,7 @@ def _table_asset(workflow: ValidationWorkflow, table: ComparedTable, kind: str, 
         pool=names.source_resource(workflow.source_platform),
         tags=tags,
         op_tags=tags,
-        description=f"{source.database_name}.{source.schema_name}.{source.table_name} compared with "
-        f"{target.database_name}.{target.schema_name}.{target.table_name}.",
+        description=f"{qualified_name(table.config.source)} compared with {qualified_name(table.config.target)}.",
     )
     def validated(context: AssetExecutionContext) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
         state: LedgerResource = getattr(context.resources, names.LEDGER)
@@ -187,9 +180,12 @@ def _results_asset(workflow: ValidationWorkflow, tables: Sequence[ComparedTable]
 
 def write_report(result: WorkflowResult, folder: Path) -> Path:
     """The HTML report of a workflow, in the place of the last one."""
+    # Imported here: no start needs its templates.
+    from migration_assets.validation.reports.html import render
+
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{result.workflow}.html"
     draft = file.with_suffix(".html.part")
-    draft.write_text(html_report.render(result), encoding="utf-8")
+    draft.write_text(render(result), encoding="utf-8")
     draft.replace(file)
     return file.absolute()

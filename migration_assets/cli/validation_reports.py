@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from migration_assets.cli.reports import VERDICT_STYLES, open_console
-from migration_assets.validation.reports.html import LEVELS, pieces, printable, waivers
+from migration_assets.validation.reports.html import pieces, printable, waivers
 from migration_assets.validation.results import (
+    LEVELS,
     CellFinding,
     LevelResult,
     RowFinding,

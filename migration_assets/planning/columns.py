@@ -101,7 +101,7 @@ def _overrides(config: TableConfiguration, source: SourcePlatform, problems: lis
     overrides = {}
     for mapping in config.column_type_mappings:
         try:
-            overrides[_normalised(mapping.source_type, source)] = _Override(
+            overrides[normalised_type(mapping.source_type, source)] = _Override(
                 mapping.target_type, _WRITTEN_TYPES.parse_type(mapping.target_type)
             )
         except PlatformError as error:
@@ -112,12 +112,12 @@ def _overrides(config: TableConfiguration, source: SourcePlatform, problems: lis
 def _override_of(column: SourceColumn, overrides: Mapping[str, _Override], source: SourcePlatform) -> _Override | None:
     """The mapping of a column: one that names its arguments goes before one that doesn't."""
     for spelling in (column.native_type, _ARGUMENTS.sub("", column.native_type), column.base_type):
-        if override := overrides.get(_normalised(spelling, source)):
+        if override := overrides.get(normalised_type(spelling, source)):
             return override
     return None
 
 
-def _normalised(type_name: str, source: SourcePlatform) -> str:
+def normalised_type(type_name: str, source: SourcePlatform) -> str:
     """One spelling for the synonyms of a type, such as `int4` and `INTEGER`."""
     try:
         return exp.DataType.build(type_name, dialect=source.dialect, udt=True).sql(source.dialect).upper()

@@ -196,8 +196,8 @@ class SourcePlatform(ABC):
     def map_column(self, column: SourceColumn, override: ColumnType | None = None) -> ColumnMapping:
         """How a column is read; `override` is the type that the user's columnTypeMappings ask for."""
 
-    def unchecked_number(self, column: SourceColumn, wanted: ColumnType, expression: str) -> str:
-        """A mapped number without the check of its digits, which only serves readers that don't count them.
+    def unchecked(self, column: SourceColumn, wanted: ColumnType, expression: str) -> str:
+        """A mapped value without the check of a number's digits, which only serves readers that don't count them.
 
         Args:
             expression: the SQL that the column is mapped with.

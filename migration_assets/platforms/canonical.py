@@ -65,7 +65,7 @@ class Fingerprint:
     @classmethod
     def of(cls, row: Mapping[str, object]) -> Fingerprint:
         """The columns `row_count`, `high` and `low` of a query's answer; no sum at all is zero."""
-        return cls(_whole(row["row_count"]), _whole(row["high"]), _whole(row["low"]))
+        return cls(whole(row["row_count"]), whole(row["high"]), whole(row["low"]))
 
     def __add__(self, other: Fingerprint) -> Fingerprint:
         return Fingerprint(self.rows + other.rows, self.high + other.high, self.low + other.low)
@@ -74,7 +74,8 @@ class Fingerprint:
         return f"{self.rows}:{self.high}:{self.low}"
 
 
-def _whole(value: object) -> int:
+def whole(value: object) -> int:
+    """A whole number, whatever type the driver has for it; no sum at all is zero."""
     if isinstance(value, (int, Decimal)):
         return int(value)
     return int(str(value or 0))

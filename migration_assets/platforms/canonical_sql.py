@@ -31,9 +31,9 @@ SCALE_BITS = 200
 """Numbers near zero are multiplied by 2 to this power: their digits can't be had otherwise."""
 
 _BUCKETS = """\
-SELECT {bucket} AS bucket, {count} AS row_count, {high} AS high, {low} AS low
+SELECT bucket AS bucket, {count} AS row_count, {high} AS high, {low} AS low
 FROM (SELECT {hashed} FROM {relation}{where}) AS hashed
-GROUP BY {bucket}"""
+GROUP BY bucket"""
 _COLUMNS = """\
 SELECT {count} AS row_count, {sums}
 FROM (SELECT {hashed} FROM {relation}{where}) AS hashed"""
@@ -104,7 +104,6 @@ class CanonicalSQL(ABC):
         """SQL for `bucket`, `row_count`, `high`, `low`: the fingerprint of every bucket."""
         return _BUCKETS.format_map(
             {
-                "bucket": "bucket",
                 "count": self.count,
                 "high": self.sum_of(self.high("h")),
                 "low": self.sum_of(self.low("h")),
@@ -328,6 +327,10 @@ class CanonicalSQL(ABC):
     def without_zeros(self, text: str) -> str:
         """A text without the zeros at its end."""
         return f"RTRIM({text}, '0')"
+
+    def without_fraction_zeros(self, time: str) -> str:
+        """A time with its fraction, without the zeros at its end, nor the point when nothing else is left."""
+        return f"RTRIM({self.without_zeros(time)}, '.')"
 
     def length(self, text: str) -> str:
         """The number of a text's characters."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ from dagster import ConfigurableResource, InitResourceContext
 from dagster_snowflake import SnowflakeResource
 from pydantic import PrivateAttr
 from snowflake.connector.connection import SnowflakeConnection
+from snowflake.connector.cursor import SnowflakeCursor
 from snowflake.connector.errors import Error
 
 LOGIN_TIMEOUT_SECONDS = 60
@@ -61,15 +62,9 @@ class SnowflakeSessions:
         Raises:
             SnowflakeSessionError: Snowflake refused or failed.
         """
-        query_tag = json.dumps({"application": "migration-assets", **tag}, ensure_ascii=False)
-        try:
-            with self._session().cursor() as cursor:
-                cursor.execute(statement, _statement_params={"QUERY_TAG": query_tag})
-                names = [column.name for column in cursor.description or ()]
-                rows: list[ResultRow] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-                return rows, cursor.sfqid
-        except Error as error:
-            raise SnowflakeSessionError(error) from error
+        with self._executed(statement, tag) as cursor:
+            names = [column.name for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()], cursor.sfqid
 
     def read(self, statement: str, **tag: str) -> Iterator[pa.Table]:
         """The rows of one statement as they come.
@@ -77,11 +72,16 @@ class SnowflakeSessions:
         Raises:
             SnowflakeSessionError: Snowflake refused or failed.
         """
+        with self._executed(statement, tag) as cursor:
+            yield from cursor.fetch_arrow_batches()
+
+    @contextmanager
+    def _executed(self, statement: str, tag: Mapping[str, str]) -> Iterator[SnowflakeCursor]:
         query_tag = json.dumps({"application": "migration-assets", **tag}, ensure_ascii=False)
         try:
             with self._session().cursor() as cursor:
                 cursor.execute(statement, _statement_params={"QUERY_TAG": query_tag})
-                yield from cursor.fetch_arrow_batches()
+                yield cursor
         except Error as error:
             raise SnowflakeSessionError(error) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -212,7 +212,7 @@ class _Names:
         """Every source column with its target column. No target column goes with two: the nearer name has it."""
         by_name = {column.name: column for column in self.target.columns}
         found: dict[str, TargetColumn] = {}
-        exact = [(name, wanted) for name, wanted in mapped.items()]
+        exact = [*mapped.items()]
         exact += [(column.name, column.name) for column in self.source.columns if column.name not in mapped]
         for name, wanted in exact:
             if wanted in by_name:
@@ -228,10 +228,11 @@ class _Names:
             for column in self.source.columns
         }
 
-    def _found(self, written: str, known: Sequence[str], fold: object, key: str, side: str, problems: list[str]) -> str:
-        assert callable(fold)
+    def _found(
+        self, written: str, known: Sequence[str], fold: Callable[[str], str], key: str, side: str, problems: list[str]
+    ) -> str:
         identifier = Identifier.parse(written)
-        name: str = identifier.folded(fold)
+        name = identifier.folded(fold)
         if name in known:
             return name
         alike = [other for other in known if other.lower() == name.lower()]
@@ -279,7 +280,6 @@ def _compared(
         if isinstance(own, ColumnMapping) and own is not mapping and own.type.is_rounded_in(mapping.type):
             rounded.append(f"{column.name} is compared as {mapping.type}, which can't hold all that {own.type} can")
         quoted = exp.column(exp.to_identifier(column.name, quoted=True)).sql(source_platform.dialect)
-        is_number = mapping.type.kind in (Kind.INTEGER, Kind.DECIMAL)
         compared.append(
             ComparedColumn(
                 name=column.name,
@@ -287,9 +287,7 @@ def _compared(
                 target=other,
                 source_type=mapping.type,
                 target_type=target_type,
-                source_sql=source_platform.unchecked_number(column, mapping.type, mapping.expression)
-                if is_number
-                else mapping.expression,
+                source_sql=source_platform.unchecked(column, mapping.type, mapping.expression),
                 target_sql=exp.column(exp.to_identifier(other.name, quoted=True)).sql(target_platform.dialect),
                 canonical=canonical,
                 source_is_plain=mapping.expression == quoted

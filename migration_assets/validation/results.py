@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -29,6 +29,9 @@ class Verdict(str, Enum):
 
 
 Level = Literal["schema", "metrics", "rows"]
+
+LEVELS: tuple[Level, ...] = get_args(Level)
+"""In the order in which they run."""
 
 Value = int | float | str | None
 """A figure in JSON: decimals and times as text."""

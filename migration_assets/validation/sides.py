@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import partial
 from typing import ClassVar, Literal, TypeVar
 
@@ -18,11 +17,11 @@ import sqlglot
 from sqlglot import exp
 
 from migration_assets.platforms.base import ReadColumn, Row, SourceColumn, TableName
-from migration_assets.platforms.canonical import CanonicalType, Fingerprint
+from migration_assets.platforms.canonical import CanonicalType, Fingerprint, whole
 from migration_assets.platforms.canonical_sql import Bucket, CanonicalSQL
 from migration_assets.platforms.types import TEXT
-from migration_assets.resources.sources.base import Reader, Snapshot, SourceError
-from migration_assets.resources.warehouses.base import Answer, Warehouse, WarehouseError
+from migration_assets.resources.sources.base import Reader, Snapshot
+from migration_assets.resources.warehouses.base import Answer, Warehouse
 from migration_assets.validation.differences.arrow_lane import fingerprints_by
 from migration_assets.validation.results import Evidence
 from migration_assets.workflow import Budget
@@ -297,7 +296,7 @@ class Inquiry:
 
 def read_buckets(rows: Sequence[Row]) -> dict[Bucket, Fingerprint]:
     """The rows of a bucket query."""
-    return {_bucket(row.get("bucket")): Fingerprint.of(row) for row in rows}
+    return {read_bucket(row.get("bucket")): Fingerprint.of(row) for row in rows}
 
 
 def total(buckets: Mapping[Bucket, Fingerprint]) -> Fingerprint:
@@ -305,15 +304,9 @@ def total(buckets: Mapping[Bucket, Fingerprint]) -> Fingerprint:
     return sum(buckets.values(), Fingerprint.ZERO)
 
 
-def _bucket(value: object) -> Bucket:
+def read_bucket(value: object) -> Bucket:
+    """A bucket, whatever type the driver has for it."""
     return value if value is None or isinstance(value, str) else whole(value)
-
-
-def whole(value: object) -> int:
-    """A whole number, whatever type the driver has for it; no sum at all is zero."""
-    if isinstance(value, (int, Decimal)):
-        return int(value)
-    return 0 if value is None else int(str(value))
 
 
 def _lowered(rows: list[Row]) -> list[Row]:
@@ -321,7 +314,3 @@ def _lowered(rows: list[Row]) -> list[Row]:
     if not rows or all(name == name.lower() for name in rows[0]):
         return rows
     return [{name.lower(): value for name, value in row.items()} for row in rows]
-
-
-SideError = (SourceError, WarehouseError)
-"""What a side raises."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -18,7 +19,9 @@ from migration_assets.validation.levels.metrics import EXACT_METRICS, MetricsLev
 from migration_assets.validation.levels.rows import RowComparison, RowsOutcome
 from migration_assets.validation.levels.schema import compare_schemas, summary_of
 from migration_assets.validation.results import (
+    LEVELS,
     BucketFinding,
+    Cause,
     CauseGroup,
     CellFinding,
     Coverage,
@@ -36,7 +39,15 @@ from migration_assets.validation.target_filter import target_condition
 from migration_assets.validation.waivers import waive_metrics, waive_rows, waive_schema
 from migration_assets.workflow import Identifier, ValidationTable
 
-LEVELS: tuple[Level, ...] = ("schema", "metrics", "rows")
+
+def levels_of(config: ValidationTable) -> tuple[Level, ...]:
+    """The levels that a workflow asks for, in their order."""
+    asked: dict[Level, bool] = {
+        "schema": config.schema_validation,
+        "metrics": config.metrics_validation,
+        "rows": config.row_validation,
+    }
+    return tuple(level for level in LEVELS if asked[level])
 
 
 @dataclass
@@ -62,19 +73,14 @@ def validate_table(
     started, clock = datetime.now(timezone.utc), time.monotonic()
     findings = _Findings()
     error = None
-    target = _target_name(config, warehouse)
+    origin, target = _source_name(config, source), _target_name(config, warehouse)
     try:
         with (
-            source.open_snapshot(
-                Identifier.parse(config.source.database_name).folded(source.platform.fold)
-            ) as snapshot,
+            source.open_snapshot(origin.database) as snapshot,
             warehouse.hold(target.database),
+            closing(_TableValidation(config, source, snapshot, warehouse, (origin, target), findings)) as validation,
         ):
-            validation = _TableValidation(config, source, snapshot, warehouse, target, findings)
-            try:
-                validation.run()
-            finally:
-                validation.close()
+            validation.run()
     except (AlignmentError, PlatformError) as failure:
         error = str(failure)
     except (SourceError, UnreadableValueError, WarehouseError) as failure:
@@ -82,7 +88,7 @@ def validate_table(
     return TableResult(
         workflow=workflow,
         table=table,
-        source=str(_source_name(config, source)),
+        source=str(origin),
         target=str(target),
         spec=SPEC,
         started_at=started,
@@ -128,15 +134,16 @@ class _TableValidation:
         source: Source,
         snapshot: Snapshot,
         warehouse: Warehouse,
-        target: TableName,
+        tables: tuple[TableName, TableName],
         findings: _Findings,
     ) -> None:
+        origin, target = tables
         self._config = config
         self._source = source
         self._snapshot = snapshot
         self._warehouse = warehouse
         self._findings = findings
-        self._source_table = source.platform.describe(snapshot.query, _source_name(config, source))
+        self._source_table = source.platform.describe(snapshot.query, origin)
         self._target_table = _described(warehouse, target)
         self._alignment = align(
             config,
@@ -175,16 +182,9 @@ class _TableValidation:
 
     def run(self) -> None:
         """Every level that is asked for, until one fails and the workflow doesn't go on."""
-        wanted = {
-            "schema": self._config.schema_validation,
-            "metrics": self._config.metrics_validation,
-            "rows": self._config.row_validation,
-        }
         run = {"schema": self._schema, "metrics": self._metrics, "rows": self._rows}
         failed: Level | None = None
-        for level in LEVELS:
-            if not wanted[level]:
-                continue
+        for level in levels_of(self._config):
             if failed is not None and not self._config.continue_on_failure:
                 summary = f"not run, because {failed} failed (continue_on_failure is false)"
                 self._findings.levels.append(
@@ -247,8 +247,8 @@ class _TableValidation:
             chunks=self._config.chunk_number,
             hides_keys=self._config.mask_values,
         ).run()
-        self._note(outcome)
-        verdict, summary = self._pinned(*self._rows_verdict(outcome))
+        open_rows = self._note(outcome)
+        verdict, summary = self._pinned(*self._rows_verdict(outcome, open_rows))
         skipped = self._alignment.skipped
         if verdict in (Verdict.PASS, Verdict.WAIVED) and skipped:
             reasons = "; ".join(f"{name} ({reason})" for name, reason in skipped.items())
@@ -261,16 +261,20 @@ class _TableValidation:
 
     # -- rows ---------------------------------------------------------------------------------------
 
-    def _note(self, outcome: RowsOutcome) -> None:
-        """The outcome as findings: numbered, explained, waived, and no more than the workflow wants."""
+    def _note(self, outcome: RowsOutcome) -> int:
+        """The outcome as findings: numbered, explained, waived, and no more than the workflow wants.
+
+        Returns:
+            How many of all rows that differ no waiver excuses.
+        """
         findings, config = self._findings, self._config
         numbered = dict(enumerate(outcome.differences, start=1))
         cells = list(self._cells(numbered))
         rows = [_row_finding(number, difference, self._shown) for number, difference in numbered.items()]
-        by_row: dict[int, list[tuple[str, object]]] = {}
+        by_row: dict[int, list[tuple[str, Cause]]] = {}
         for cell in cells:
             by_row.setdefault(cell.row, []).append((cell.column, cell.cause))
-        waived, groups = waive_rows(rows, by_row, group(cells), config.waivers)  # type: ignore[arg-type]
+        waived, groups = waive_rows(rows, by_row, group(cells), config.waivers)
         most = config.max_failed_rows_number
         # What is not excused comes first: it must not be pushed out by what is.
         kept = sorted(waived, key=lambda row: row.waiver is not None)[:most]
@@ -280,7 +284,6 @@ class _TableValidation:
         findings.causes = list(groups)
         if config.row_validation_mode == "cell":
             findings.cells = [self._shown_cell(cell) for cell in cells if cell.row in numbers]
-        self._open_rows = sum(1 for row in waived if row.waiver is None)
         findings.buckets = outcome.differing
         findings.coverage = findings.coverage.model_copy(
             update={
@@ -292,6 +295,7 @@ class _TableValidation:
                 "notes": (*findings.coverage.notes, *outcome.notes),
             }
         )
+        return sum(row.waiver is None for row in waived)
 
     def _cells(self, differences: Mapping[int, RowDifference]) -> Iterator[CellFinding]:
         types = {column.name: column.canonical for column in self._alignment.compared}
@@ -322,7 +326,7 @@ class _TableValidation:
     def _shown(self, value: str | None) -> str | None:
         return mask(value) if self._config.mask_values else value
 
-    def _rows_verdict(self, outcome: RowsOutcome) -> tuple[Verdict, str]:
+    def _rows_verdict(self, outcome: RowsOutcome, open_rows: int) -> tuple[Verdict, str]:
         source, target = outcome.source, outcome.target
         if source == target and not outcome.differing and not outcome.stopped:
             return Verdict.PASS, f"{source.rows:,} rows are the same (fingerprint {source})"
@@ -331,7 +335,7 @@ class _TableValidation:
             f"{len(outcome.differing):,} of {outcome.buckets:,} buckets differ"
         )
         waives_rows = any(waiver.check == "rows" for waiver in self._config.waivers)
-        if self._open_rows or (outcome.proven and not found and not waives_rows and not outcome.unexplained):
+        if open_rows or (outcome.proven and not found and not waives_rows and not outcome.unexplained):
             return Verdict.FAIL, _with_gaps(told, outcome)
         if outcome.stopped or outcome.unexplained:
             return Verdict.INCONCLUSIVE, _with_gaps(told, outcome)

@@ -18,12 +18,12 @@ from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.validation.levels.column_metrics import (
     MetricColumn,
     MetricDifference,
-    Value,
     compare_metrics,
     in_parts,
     metrics_query,
     read_metrics,
 )
+from migration_assets.validation.results import Value
 
 EXACT = Context(prec=100)
 TABLE = exp.Table(this=exp.to_identifier("My Table", quoted=True), db=exp.to_identifier("S", quoted=True))

@@ -23,9 +23,8 @@ from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.resources.sources.postgresql import PostgreSQLSource
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
 from migration_assets.validation.alignment import Alignment, ComparedColumn, align
-from migration_assets.validation.levels.column_metrics import Value
 from migration_assets.validation.levels.metrics import MetricsLevel
-from migration_assets.validation.results import MetricFinding, Verdict
+from migration_assets.validation.results import MetricFinding, Value, Verdict
 from migration_assets.validation.target_filter import target_condition
 from migration_assets.workflow import SourceTable, TargetTable, ValidationTable
 from migration_assets_tests.platforms.postgresql.source import Source

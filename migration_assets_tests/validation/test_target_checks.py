@@ -11,7 +11,6 @@ from migration_assets.platforms.base import TargetColumn
 from migration_assets.platforms.duckdb import DuckDB
 from migration_assets.platforms.snowflake import Snowflake
 from migration_assets.resources.stages.base import Manifest
-from migration_assets.validation.levels.column_metrics import Value
 from migration_assets.validation.migrations.source_facts import SourceFacts
 from migration_assets.validation.migrations.target_checks import (
     CheckResult,
@@ -20,7 +19,7 @@ from migration_assets.validation.migrations.target_checks import (
     check_schema,
     target_metric_columns,
 )
-from migration_assets.validation.results import Verdict
+from migration_assets.validation.results import Value, Verdict
 from migration_assets_tests.stubs import planned_column, table_plan
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE

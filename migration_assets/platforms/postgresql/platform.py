@@ -26,7 +26,7 @@ from migration_assets.platforms.postgresql import (
     types,
 )
 from migration_assets.platforms.postgresql.canonical import PostgreSQLSQL
-from migration_assets.platforms.types import ColumnType
+from migration_assets.platforms.types import ColumnType, Kind
 
 
 class PostgreSQL(SourcePlatform):
@@ -53,8 +53,9 @@ class PostgreSQL(SourcePlatform):
     def map_column(self, column: SourceColumn, override: ColumnType | None = None) -> ColumnMapping:
         return types.map_column(column, override)
 
-    def unchecked_number(self, column: SourceColumn, wanted: ColumnType, expression: str) -> str:
-        return types.binary_expression(column, wanted, expression)
+    def unchecked(self, column: SourceColumn, wanted: ColumnType, expression: str) -> str:
+        is_number = wanted.kind in (Kind.INTEGER, Kind.DECIMAL)
+        return types.binary_expression(column, wanted, expression) if is_number else expression
 
     def profile(
         self, run: QueryRunner, table: SourceTable, where: str | None, columns: Sequence[SourceColumn]

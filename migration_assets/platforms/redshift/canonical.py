@@ -46,7 +46,7 @@ class RedshiftSQL(CanonicalSQL):
 
     def time(self, column: CanonicalColumn) -> str:
         text = f"CAST({column.expression} AS VARCHAR(32))"
-        return f"CASE WHEN STRPOS({text}, '.') > 0 THEN {_trimmed(text)} ELSE {text} END"
+        return f"CASE WHEN STRPOS({text}, '.') > 0 THEN {self.without_fraction_zeros(text)} ELSE {text} END"
 
     def timestamp(self, column: CanonicalColumn) -> str:
         value = column.expression
@@ -54,7 +54,7 @@ class RedshiftSQL(CanonicalSQL):
             value = f"({value} AT TIME ZONE 'UTC')"
         elif column.type.kind is Kind.DATE:
             value = f"CAST({value} AS TIMESTAMP)"
-        return _trimmed(f"TO_CHAR({value}, 'YYYY-MM-DD HH24:MI:SS.US')")
+        return self.without_fraction_zeros(f"TO_CHAR({value}, 'YYYY-MM-DD HH24:MI:SS.US')")
 
     def hash(self, text: str) -> str:
         return self.hex_of_text(text)
@@ -70,7 +70,3 @@ class RedshiftSQL(CanonicalSQL):
 
     def text_bytes(self, text: str) -> str:
         return f"OCTET_LENGTH({text})"
-
-
-def _trimmed(text: str) -> str:
-    return f"RTRIM(RTRIM({text}, '0'), '.')"

@@ -46,7 +46,7 @@ class SnowflakeSQL(CanonicalSQL):
         return f"TO_CHAR({column.expression}, 'YYYY-MM-DD')"
 
     def time(self, column: CanonicalColumn) -> str:
-        return _trimmed(f"TO_CHAR({column.expression}, 'HH24:MI:SS.FF9')")
+        return self.without_fraction_zeros(f"TO_CHAR({column.expression}, 'HH24:MI:SS.FF9')")
 
     def timestamp(self, column: CanonicalColumn) -> str:
         value = column.expression
@@ -55,7 +55,7 @@ class SnowflakeSQL(CanonicalSQL):
             value = f"CAST(CONVERT_TIMEZONE('UTC', {value}) AS TIMESTAMP_NTZ)"
         elif column.type.kind is Kind.DATE:
             value = f"CAST({value} AS TIMESTAMP_NTZ)"
-        return _trimmed(f"TO_CHAR({value}, 'YYYY-MM-DD HH24:MI:SS.FF9')")
+        return self.without_fraction_zeros(f"TO_CHAR({value}, 'YYYY-MM-DD HH24:MI:SS.FF9')")
 
     def hash(self, text: str) -> str:
         return text
@@ -74,7 +74,3 @@ class SnowflakeSQL(CanonicalSQL):
 
     def as_bigint(self, value: str) -> str:
         return f"CAST({value} AS DECIMAL(38, 0))"
-
-
-def _trimmed(text: str) -> str:
-    return f"RTRIM(RTRIM({text}, '0'), '.')"

@@ -181,21 +181,13 @@ class SnowflakeWarehouse(SnowflakeClient, Warehouse):
         return [TableName(database, schema, name) for name in sorted(row["TABLE_NAME"] for row in rows)]
 
     def ask(self, statement: exp.Expression, database: str) -> Answer:
-        if not isinstance(statement, exp.Query):
-            raise WarehouseError("only a SELECT can be queried")
-        # With every name quoted the result's columns are called what the statement calls them.
-        text = statement.sql(Snowflake.dialect, identify=True)
         with _explained(f"can't query {database}"):
-            rows, query_id = self.sessions.ask(text, operation="query", database=database)
+            rows, query_id = self.sessions.ask(_select(statement), operation="query", database=database)
         return Answer([{name: plain_value(value) for name, value in row.items()} for row in rows], query_id)
 
     def read(self, statement: exp.Expression, database: str) -> Iterator[pa.Table]:
-        if not isinstance(statement, exp.Query):
-            raise WarehouseError("only a SELECT can be queried")
         with _explained(f"can't query {database}"):
-            yield from self.sessions.read(
-                statement.sql(Snowflake.dialect, identify=True), operation="query", database=database
-            )
+            yield from self.sessions.read(_select(statement), operation="query", database=database)
 
     def pin(self, table: TableName) -> Pin:
         relation = table.to_expression()
@@ -353,6 +345,13 @@ def _ignoring_missing() -> Iterator[None]:
 def _sql(of: TableName | exp.Expression) -> str:
     expression = of.to_expression() if isinstance(of, TableName) else of
     return expression.sql(Snowflake.dialect)
+
+
+def _select(statement: exp.Expression) -> str:
+    if not isinstance(statement, exp.Query):
+        raise WarehouseError("only a SELECT can be queried")
+    # With every name quoted the result's columns are called what the statement calls them.
+    return statement.sql(Snowflake.dialect, identify=True)
 
 
 def _catalogue(table: TableName, view: str) -> exp.Table:

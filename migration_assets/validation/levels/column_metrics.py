@@ -21,6 +21,7 @@ from sqlglot import exp
 
 from migration_assets.platforms.base import Row
 from migration_assets.platforms.types import MAX_DECIMAL_PRECISION, ColumnType, Kind
+from migration_assets.validation.results import Value
 
 ROW_COUNT = "row_count"
 
@@ -30,11 +31,7 @@ FLOAT_TOLERANCE = 1e-9
 COLUMNS_PER_QUERY = 200
 """Columns that one query measures, with up to seven figures each: PostgreSQL's answers have 1,664 at most."""
 
-Value = int | float | str | None
-"""A metric in JSON: decimals and times as text."""
-
-
-_Column = TypeVar("_Column")
+_Thing = TypeVar("_Thing")
 
 
 @dataclass(frozen=True)
@@ -105,9 +102,9 @@ def is_measurable(column_type: ColumnType, base_type: str) -> bool:
     return True
 
 
-def in_parts(columns: Sequence[_Column], size: int = COLUMNS_PER_QUERY) -> list[Sequence[_Column]]:
-    """The columns by query, in order; without any there is still a query, which counts the rows."""
-    return [columns[start : start + size] for start in range(0, len(columns) or 1, size)]
+def in_parts(things: Sequence[_Thing], size: int = COLUMNS_PER_QUERY) -> list[Sequence[_Thing]]:
+    """What goes into one query each, in order; without columns there is still a query, which counts the rows."""
+    return [things[start : start + size] for start in range(0, len(things) or 1, size)]
 
 
 def metrics_query(table: exp.Table, columns: Sequence[MetricColumn], where: str | None, dialect: str) -> exp.Select:

@@ -36,7 +36,6 @@ from migration_assets.validation.levels.column_metrics import (
     COLUMNS_PER_QUERY,
     ROW_COUNT,
     MetricColumn,
-    Value,
     as_number,
     in_parts,
     is_measurable,
@@ -47,7 +46,7 @@ from migration_assets.validation.levels.column_metrics import (
     read_metrics,
     same_value,
 )
-from migration_assets.validation.results import MetricFinding, Verdict
+from migration_assets.validation.results import MetricFinding, Value, Verdict
 from migration_assets.workflow import ValidationTable
 
 COUNT, NULLS, EMPTY, DISTINCT = "count", "nulls", "empty", "distinct"

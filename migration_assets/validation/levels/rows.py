@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TypeVar
 
 from migration_assets.platforms.base import Row
-from migration_assets.platforms.canonical import CanonicalKind, CanonicalType, Fingerprint
+from migration_assets.platforms.canonical import CanonicalKind, CanonicalType, Fingerprint, whole
 from migration_assets.platforms.canonical_sql import Bucket, Buckets, CanonicalColumn
 from migration_assets.validation.alignment import Alignment, ComparedColumn
 from migration_assets.validation.differences.cells import PulledRow, RowDifference, compare_rows
@@ -34,10 +33,9 @@ from migration_assets.validation.levels.buckets import (
     is_whole,
     largest,
 )
+from migration_assets.validation.levels.column_metrics import in_parts
 from migration_assets.validation.results import BucketFinding, RowKind
-from migration_assets.validation.sides import BudgetExceededError, Inquiry, Side, read_buckets, total, whole
-
-_Thing = TypeVar("_Thing")
+from migration_assets.validation.sides import BudgetExceededError, Inquiry, Side, read_bucket, read_buckets, total
 
 MOST_BUCKETS = 4096
 """Of the first scan: their sums are about 250 kB a side."""
@@ -279,9 +277,9 @@ class RowComparison:
             )
 
         found: set[str] = set()
-        for listed in _slices(leaves, MOST_LISTED):
+        for listed in in_parts(leaves, MOST_LISTED):
             condition = self._condition(buckets, listed)
-            for columns in _slices(others, COLUMNS_PER_QUERY):
+            for columns in in_parts(others, COLUMNS_PER_QUERY):
                 (source,), (target,) = self._inquiry.both(
                     "fingerprints of columns",
                     query(self._inquiry.source, _of_source, columns, condition.source),
@@ -306,7 +304,7 @@ class RowComparison:
         found: list[RowDifference] = []
         explained: set[Bucket] = set()
         without_key: tuple[list[PulledRow], list[PulledRow]] = ([], [])
-        for listed in _slices(leaves, MOST_LISTED):
+        for listed in in_parts(leaves, MOST_LISTED):
             source, target = self._pulled(buckets, listed, columns, key)
             for leaf in listed:
                 of_leaf = source.get(leaf, []), target.get(leaf, [])
@@ -442,10 +440,6 @@ def _whole_number(value: object) -> int | None:
     return int(number) if number.is_finite() and number == number.to_integral_value() else None
 
 
-def _slices(things: Sequence[_Thing], size: int) -> Iterator[Sequence[_Thing]]:
-    return (things[start : start + size] for start in range(0, len(things), size))
-
-
 def _joined(differences: Sequence[RowDifference], more: Sequence[RowDifference]) -> tuple[RowDifference, ...]:
     """Differences of other columns, put to those of the same rows."""
     joined = list(differences)
@@ -463,7 +457,5 @@ def _by_leaf(rows: Sequence[Row], key: int, columns: int) -> dict[Bucket, list[P
     by_leaf: dict[Bucket, list[PulledRow]] = {}
     for row in rows:
         values = tuple(None if (value := row[f"c{n}"]) is None else str(value) for n in range(key + columns))
-        bucket = row["bucket"]
-        leaf = bucket if bucket is None or isinstance(bucket, str) else whole(bucket)
-        by_leaf.setdefault(leaf, []).append(PulledRow(values[:key], values[key:]))
+        by_leaf.setdefault(read_bucket(row["bucket"]), []).append(PulledRow(values[:key], values[key:]))
     return by_leaf

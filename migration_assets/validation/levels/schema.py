@@ -11,9 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
-
+from migration_assets.planning.columns import normalised_type
 from migration_assets.platforms.base import (
     ColumnMapping,
     PlatformError,
@@ -63,7 +61,7 @@ def compare_schemas(
     """Every property that was looked at, in the order of the source's columns; those of the table come last."""
     has_view = target.is_view or "view" in source.kind
     compared = {column.name: column for column in alignment.compared}
-    mappings = {_normalised(name, source_platform): types for name, types in config.type_mappings.items()}
+    mappings = {normalised_type(name, source_platform): types for name, types in config.type_mappings.items()}
     findings = []
     for pair in alignment.pairs:
         findings.append(_existence(pair))
@@ -420,17 +418,9 @@ def _allowed(
 ) -> tuple[str, ...] | None:
     """The target types of the type mapping file; an entry that names the type's arguments goes first."""
     for spelling in (column.native_type, _ARGUMENTS.sub("", column.native_type), column.base_type):
-        if found := mappings.get(_normalised(spelling, platform)):
+        if found := mappings.get(normalised_type(spelling, platform)):
             return found
     return None
-
-
-def _normalised(type_name: str, platform: SourcePlatform) -> str:
-    """One spelling for the synonyms of a type, such as `int4` and `INTEGER`."""
-    try:
-        return exp.DataType.build(type_name, dialect=platform.dialect, udt=True).sql(platform.dialect).upper()
-    except SqlglotError:
-        return " ".join(type_name.upper().split())
 
 
 def _accepts(written: str, actual: str, platform: TargetPlatform) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
 from sqlglot import exp
 
@@ -78,7 +79,8 @@ def explain_difference(
     alignment = align_plan(plan, target.columns, side.platform)
     of_source = SourceSide(snapshot, source.platform.canonical_sql(snapshot.query), plan.source, plan.where)
     try:
-        outcome = RowComparison(alignment, Inquiry(of_source, side), estimated_rows=plan.estimated_rows).run()
+        with closing(Inquiry(of_source, side)) as inquiry:
+            outcome = RowComparison(alignment, inquiry, estimated_rows=plan.estimated_rows).run()
     except BudgetExceededError as error:
         return str(error)
     shown = [

@@ -12,12 +12,12 @@ from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.resources.sources.base import Snapshot, SourceError
 from migration_assets.validation.levels.column_metrics import (
     MetricColumn,
-    Value,
     in_parts,
     measurable,
     metrics_query,
     read_metrics,
 )
+from migration_assets.validation.results import Value
 
 _SEMI_STRUCTURED = ("VARIANT", "OBJECT", "ARRAY")
 
@@ -112,10 +112,9 @@ def source_fingerprint(plan: TablePlan, platform: SourcePlatform, snapshot: Snap
 
 
 def _planned(column: PlannedColumn, platform: SourcePlatform) -> CanonicalColumn:
-    is_number = column.type.kind in (Kind.INTEGER, Kind.DECIMAL)
     return CanonicalColumn(
         column.target_name,
-        platform.unchecked_number(column.source, column.type, column.expression) if is_number else column.expression,
+        platform.unchecked(column.source, column.type, column.expression),
         column.type,
         own_canonical_type(column.type),
         nullable=column.source.nullable,

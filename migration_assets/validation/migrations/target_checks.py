@@ -11,9 +11,9 @@ from migration_assets.planning import TablePlan
 from migration_assets.platforms.base import PlatformError, TargetColumn, TargetPlatform
 from migration_assets.platforms.types import ColumnType
 from migration_assets.resources.stages.base import Manifest
-from migration_assets.validation.levels.column_metrics import MetricColumn, Value, compare_metrics
+from migration_assets.validation.levels.column_metrics import MetricColumn, compare_metrics
 from migration_assets.validation.migrations.source_facts import SourceFacts
-from migration_assets.validation.results import Verdict
+from migration_assets.validation.results import Value, Verdict
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,14 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from migration_assets.validation.results import (
+    LEVELS,
     BucketFinding,
     Cause,
     Coverage,
-    Level,
     TableResult,
     Verdict,
     WorkflowResult,
 )
-
-LEVELS: tuple[Level, ...] = ("schema", "metrics", "rows")
 
 SYMBOLS = {Verdict.PASS: "✔", Verdict.WAIVED: "~", Verdict.INCONCLUSIVE: "?", Verdict.FAIL: "✖"}
 """So that verdicts are told apart without their colours."""
