@@ -13,6 +13,7 @@ from migration_assets.assets.generations import WorkflowTable, workflow_tables
 from migration_assets.assets.validating import build_validation_assets
 from migration_assets.deployments import Deployment, current_deployment, reports_folder
 from migration_assets.jobs import build_plan_workflow_job, build_run_workflow_job, build_validate_workflow_job
+from migration_assets.schedules import build_schedules
 from migration_assets.sensors import (
     build_workflow_files_sensor,
     canceled_runs,
@@ -61,6 +62,7 @@ def build_definitions(deployment: Deployment, workflows: Iterable[Workflow | Val
             )
         ],
         jobs=[build_run_workflow_job(deployment), plan_workflow, build_validate_workflow_job(deployment)],
+        schedules=build_schedules({workflow.name: workflow for workflow, _ in tables.values()}.values(), plan_workflow),
         sensors=[build_workflow_files_sensor(plan_workflow), due_tables, failed_runs, canceled_runs],
         resources=dict(deployment.with_results() if validations else deployment.resources),
         # One run moves many partitions with threads of its own; a process per step would only cost start-up.

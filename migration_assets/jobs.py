@@ -31,6 +31,7 @@ from migration_assets.assets.generations import (
     source_drift,
     start,
     workflow_tables,
+    write_down_publish,
 )
 from migration_assets.assets.validating import ComparedTable, build_validation_assets, compared_tables
 from migration_assets.deployments import Deployment, reports_folder
@@ -128,10 +129,7 @@ def build_run_workflow_job(deployment: Deployment) -> JobDefinition:
             ledger = connections.ledger
             submit(ledger, workflow, WorkflowStatus.EXECUTING)
             for table in workflow_tables(workflow):
-                generation = generation_to_move(workflow, table, connections, context, config, GenerationStatus.RUNNING)
-                if isinstance(generation, Exception):
-                    failed.append(f"{table.slug}: {generation}")
-                elif problem := _move(workflow, table, generation, deployment, ledger, context):
+                if problem := _plan_and_move(workflow, table, connections, context, config, deployment):
                     failed.append(f"{table.slug}: {problem}")
             ledger.set_workflow_status(workflow.name, WorkflowStatus.COMPLETED)
         if failed:
@@ -295,6 +293,10 @@ def _generation_to_move(
     status: GenerationStatus,
 ) -> GenerationRecord | Exception:
     ledger, source = connections.ledger, connections.source
+    try:
+        write_down_publish(ledger, workflow.name, table.slug, connections.warehouse)
+    except WarehouseError as error:
+        return _not_planned(workflow, table, ledger, context, error)
     unfinished = None if config.fresh else resumable(ledger, workflow, table)
     if unfinished is not None and not source_drift(plan_of(unfinished), source):
         context.log.info(f"{table.slug}: going on with generation {unfinished.number}")
@@ -303,30 +305,66 @@ def _generation_to_move(
         return unfinished
     try:
         with source.connect(source_database(table, source)) as run:
-            planned = plan(workflow, table, run, source, connections.warehouse)
+            planned = plan(workflow, table, run, source, connections.warehouse, ledger)
     except (PlanError, SourceError, WarehouseError) as error:
-        failed = ledger.start_generation(
-            workflow=workflow.name,
-            table=table.slug,
-            config_hash=table.config.config_hash(workflow.source_platform),
-            plan="",
-            partitions=[],
-            status=GenerationStatus.FAILED,
-        )
-        ledger.record_error(
-            workflow=workflow.name,
-            table=table.slug,
-            generation_id=failed.id,
-            stage="planning",
-            message=str(error),
-            run_id=context.run_id,
-        )
-        return error
+        return _not_planned(workflow, table, ledger, context, error)
+    for told in planned.drift:
+        context.log.warning(f"{table.slug}: {told}")
     if not config.metrics:
         planned = planned.model_copy(update={"metrics_check": False})
     if not config.fingerprint:
         planned = planned.model_copy(update={"fingerprint_check": False})
     return start(ledger, context.instance, planned, status)
+
+
+def _plan_and_move(
+    workflow: Workflow,
+    table: WorkflowTable,
+    connections: Connections,
+    context: OpExecutionContext,
+    config: WorkflowFile,
+    deployment: Deployment,
+) -> str | None:
+    """Plans one table and moves it. Another process that does the same waits, and then begins with what this one left.
+
+    Returns:
+        What went wrong; None when the table is published and every blocking check passed.
+    """
+    ledger = connections.ledger
+    try:
+        with ledger.lock_table(workflow.name, table.slug, connections.lock_wait_seconds, whole_run=True):
+            generation = generation_to_move(workflow, table, connections, context, config, GenerationStatus.RUNNING)
+            if isinstance(generation, Exception):
+                return str(generation)
+            return _move(workflow, table, generation, deployment, ledger, context)
+    except TableBusyError as error:
+        ledger.record_error(
+            workflow=workflow.name, table=table.slug, stage="planning", message=str(error), run_id=context.run_id
+        )
+        return str(error)
+
+
+def _not_planned(
+    workflow: Workflow, table: WorkflowTable, ledger: Ledger, context: OpExecutionContext, error: Exception
+) -> Exception:
+    """Writes down that a table can't be planned."""
+    failed = ledger.start_generation(
+        workflow=workflow.name,
+        table=table.slug,
+        config_hash=table.config.config_hash(workflow.source_platform),
+        plan="",
+        partitions=[],
+        status=GenerationStatus.FAILED,
+    )
+    ledger.record_error(
+        workflow=workflow.name,
+        table=table.slug,
+        generation_id=failed.id,
+        stage="planning",
+        message=str(error),
+        run_id=context.run_id,
+    )
+    return error
 
 
 def _move(

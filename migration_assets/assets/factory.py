@@ -23,14 +23,23 @@ from dagster import (
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from migration_assets.assets import names
-from migration_assets.assets.generations import GenerationError, WorkflowTable, current, plan_of, renewed
-from migration_assets.assets.loading import load_partitions
+from migration_assets.assets.generations import (
+    GenerationError,
+    WorkflowTable,
+    current,
+    known_checksums,
+    plan_of,
+    progress_of,
+    renewed,
+)
+from migration_assets.assets.loading import load_partitions, unchanged_partitions
 from migration_assets.assets.publishing import PublishError, PublishOutcome, publish_table
 from migration_assets.io_managers.extraction import Extraction
 from migration_assets.io_managers.partition_metadata import add_partition_metadata
 from migration_assets.resources.ledger import GenerationRecord, GenerationStatus, Ledger, LedgerResource
 from migration_assets.resources.sources.base import Source
 from migration_assets.resources.stages.base import Manifest
+from migration_assets.synchronization.plan_deletions import deletions_finder
 from migration_assets.validation.migrations.source_facts import SourceFacts
 from migration_assets.validation.results import Verdict
 from migration_assets.workflow import Workflow
@@ -77,7 +86,7 @@ def build_table_assets(
         partitions_def=partitions,
         backfill_policy=BackfillPolicy.single_run(),
         io_manager_key=names.STAGE_IO_MANAGER,
-        required_resource_keys={names.LEDGER, names.source_resource(platform)},
+        required_resource_keys={names.LEDGER, names.WAREHOUSE, names.source_resource(platform)},
         group_name=workflow.name,
         kinds={"parquet"},
         code_version=code_version,
@@ -99,13 +108,19 @@ def build_table_assets(
                     )
                 # Started by hand: the same partitions again, as the next generation.
                 generation = renewed(state.ledger, generation, source)
+            plan = plan_of(generation)
+            checksums = known_checksums(state.ledger, plan)
         return Extraction(
-            plan=plan_of(generation),
+            plan=plan,
             generation_id=generation.id,
             generation=generation.number,
             keys=_partition_keys(context, generation),
             source=source,
             has_source_facts=_has_source_facts(generation),
+            progress=progress_of(generation),
+            known_checksums=checksums,
+            unchanged=unchanged_partitions(state.ledger, generation),
+            find_deletions=deletions_finder(plan, source, getattr(context.resources, names.WAREHOUSE)),
         )
 
     @asset(

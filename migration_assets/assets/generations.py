@@ -8,16 +8,19 @@ from dagster import DagsterInstance
 from pydantic import ValidationError
 
 from migration_assets.assets.names import partitions_name
-from migration_assets.planning import ExistingTarget, TablePlan, plan_table, table_slugs
+from migration_assets.planning import Baseline, ExistingTarget, TablePlan, plan_table, table_slugs
 from migration_assets.platforms.base import PlatformError, QueryRunner, TableName
 from migration_assets.resources.ledger import (
     GenerationRecord,
     GenerationStatus,
     Ledger,
+    PartitionStatus,
     PlannedPartition,
 )
 from migration_assets.resources.sources.base import Source
 from migration_assets.resources.warehouses.base import Warehouse
+from migration_assets.synchronization.progress import Progress
+from migration_assets.synchronization.scope import checksum_rows
 from migration_assets.validation.results import Verdict
 from migration_assets.workflow import Identifier, SourceTable, TableConfiguration, TargetTable, Workflow
 
@@ -52,7 +55,14 @@ def source_database(table: WorkflowTable, source: Source) -> str:
     return Identifier.parse(table.config.source.database_name).folded(source.platform.fold)
 
 
-def plan(workflow: Workflow, table: WorkflowTable, run: QueryRunner, source: Source, warehouse: Warehouse) -> TablePlan:
+def plan(
+    workflow: Workflow,
+    table: WorkflowTable,
+    run: QueryRunner,
+    source: Source,
+    warehouse: Warehouse,
+    ledger: Ledger,
+) -> TablePlan:
     """Plans a table; moves and writes nothing.
 
     Raises:
@@ -65,7 +75,7 @@ def plan(workflow: Workflow, table: WorkflowTable, run: QueryRunner, source: Sou
             return None
         mark = found.mark
         made_here = mark is not None and (mark.workflow, mark.table) == (workflow.name, table.slug)
-        return ExistingTarget(found.columns, found.rows, made_here, found.is_view)
+        return ExistingTarget(found.columns, found.rows, made_here, found.is_view, mark.token if mark else None)
 
     return plan_table(
         workflow,
@@ -76,7 +86,71 @@ def plan(workflow: Workflow, table: WorkflowTable, run: QueryRunner, source: Sou
         target=warehouse.platform,
         target_name=warehouse.target_name,
         existing=existing,
+        baseline=baseline_of(ledger, workflow.name, table.slug),
     )
+
+
+def baseline_of(ledger: Ledger, workflow: str, table: str) -> Baseline | None:
+    """What the last published generation of a table has left; None when there is none that can be read."""
+    generation = ledger.published(workflow, table)
+    if generation is None or not generation.plan or not _is_readable(generation):
+        return None
+    progress = progress_of(generation)
+    return Baseline(
+        generation=generation.number,
+        plan=plan_of(generation),
+        watermark=progress.watermark if progress else None,
+        missing=progress.missing if progress else 0,
+        rows={
+            record.key: checksum_rows(record.checksum) for record in ledger.partitions(generation.id) if record.checksum
+        },
+    )
+
+
+def progress_of(generation: GenerationRecord) -> Progress | None:
+    """What the generation's run has settled so far."""
+    return Progress.model_validate_json(generation.progress) if generation.progress else None
+
+
+def known_checksums(ledger: Ledger, table_plan: TablePlan) -> dict[str, str]:
+    """The checksums of the plan's partitions, as of the generation that it continues.
+
+    Raises:
+        GenerationError: that generation is not the last published one any more.
+    """
+    if table_plan.synchronization.mode != "ranges":
+        return {}
+    before = ledger.published(table_plan.workflow, table_plan.table)
+    if before is None or before.number != table_plan.synchronization.continues:
+        raise GenerationError(
+            f"{table_plan.workflow}/{table_plan.table}: generation {table_plan.synchronization.continues}, which this "
+            "one continues, is not the last published one any more: start the table anew"
+        )
+    bounds = {partition.key: partition.bounds for partition in plan_of(before).partitions}
+    checksums = {bounds[one.key]: one.checksum for one in ledger.partitions(before.id) if one.checksum}
+    return {one.key: checksums[one.bounds] for one in table_plan.partitions if one.bounds in checksums}
+
+
+def write_down_publish(ledger: Ledger, workflow: str, table: str, warehouse: Warehouse) -> None:
+    """Writes down that a generation was published, when the run that did it has died before it could."""
+    latest = ledger.generation(workflow, table)
+    if latest is None or latest.status not in _RESUMABLE or not latest.plan or not _is_readable(latest):
+        return
+    table_plan = plan_of(latest)
+    if table_plan.synchronization.is_full:
+        found = warehouse.describe(table_plan.target)
+        mark = found.mark if found else None
+        done = mark is not None and mark.token == table_plan.token
+    else:
+        staged = sum(record.rows for record in ledger.partitions(latest.id))
+        load = warehouse.describe(load_table_name(table_plan, latest.number))
+        done = load is not None and not load.rows and staged > 0 and all(
+            record.status in (PartitionStatus.LOADED, PartitionStatus.UNCHANGED)
+            for record in ledger.partitions(latest.id)
+        )
+    if done:
+        ledger.set_generation_status(latest.id, GenerationStatus.PUBLISHED)
+        ledger.clear_errors(latest.id)
 
 
 def resumable(ledger: Ledger, workflow: Workflow, table: WorkflowTable) -> GenerationRecord | None:
@@ -98,6 +172,16 @@ def start(
     generation = _write_down(ledger, table_plan, status)
     set_partition_keys(instance, table_plan)
     return generation
+
+
+def load_table_name(plan: TablePlan, generation: int) -> TableName:
+    """The load table of a generation, beside its target."""
+    return plan.target.renamed(f"{load_table_prefix(plan)}{generation}")
+
+
+def load_table_prefix(plan: TablePlan) -> str:
+    """What the names of all load tables of a target begin with."""
+    return f"{plan.target.table}__load_{plan.workflow}_"
 
 
 def set_partition_keys(instance: DagsterInstance, table_plan: TablePlan) -> None:
@@ -140,25 +224,27 @@ def current(ledger: Ledger, workflow: str, table: str, wanted: str | None) -> Ge
 
 
 def renewed(ledger: Ledger, generation: GenerationRecord, source: Source) -> GenerationRecord:
-    """A new generation with the same partitions, for a table that is materialized again by hand.
+    """A new generation with the same partitions, for a table that is materialized again by hand: what has changed.
 
     Raises:
         GenerationError: the source's columns have changed, so that the table must be planned anew.
     """
-    table_plan = plan_of(generation)
+    baseline = baseline_of(ledger, generation.workflow, generation.table)
+    assert baseline is not None
+    table_plan = baseline.plan
     if drift := source_drift(table_plan, source):
         raise GenerationError(
             f"{generation.workflow}/{generation.table}: the source's columns have changed since it was planned "
             f"({drift}): run the workflow again with `migrate run`, which plans it anew"
         )
-    return _write_down(ledger, table_plan.renewed(), GenerationStatus.RUNNING)
+    return _write_down(ledger, table_plan.renewed(baseline), GenerationStatus.RUNNING)
 
 
 def source_drift(table_plan: TablePlan, source: Source) -> str | None:
     """How the source's columns differ by now from the planned ones; None when they don't."""
     with source.connect(table_plan.source.database) as run:
         try:
-            return table_plan.drift(source.platform.describe(run, table_plan.source))
+            return table_plan.differs_from(source.platform.describe(run, table_plan.source))
         except PlatformError as error:
             return str(error)
 

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 
-from migration_assets.assets.generations import plan_of
+from migration_assets.assets.generations import load_table_name, plan_of, progress_of
 from migration_assets.planning import TablePlan
 from migration_assets.platforms.base import TableName
 from migration_assets.resources.ledger import GenerationRecord, Ledger, PartitionStatus
 from migration_assets.resources.stages.base import Manifest, Stage
 from migration_assets.resources.warehouses.base import LoadColumn, PublishMark, Warehouse, WarehouseError
+from migration_assets.synchronization.progress import Progress
+
+DELETED_SUFFIX = "_deleted"
 
 FILES_PER_COPY = 500
 """Files of one COPY: below what Snowflake takes in one statement, so that progress is kept in between."""
@@ -19,16 +22,6 @@ FILES_PER_COPY = 500
 
 class LoadError(Exception):
     """Rows were lost or doubled between the stage and the load table, or partitions are missing."""
-
-
-def load_table_name(plan: TablePlan, generation: int) -> TableName:
-    """The load table of a generation, beside its target."""
-    return plan.target.renamed(f"{load_table_prefix(plan)}{generation}")
-
-
-def load_table_prefix(plan: TablePlan) -> str:
-    """What the names of all load tables of a target begin with."""
-    return f"{plan.target.table}__load_{plan.workflow}_"
 
 
 def load_columns(plan: TablePlan) -> list[LoadColumn]:
@@ -61,7 +54,9 @@ def load_partitions(
     """
     plan = plan_of(generation)
     where = f"workflow {plan.workflow}, table {plan.table}"
-    missing = [key for key in keys if key not in manifests]
+    progress = progress_of(generation)
+    unchanged = unchanged_partitions(ledger, generation)
+    missing = [key for key in keys if key not in manifests and key not in unchanged]
     if missing:
         raise LoadError(
             f"{where}: {len(missing)} of {len(keys)} partitions are not on the stage ({', '.join(missing[:5])}): "
@@ -70,9 +65,14 @@ def load_partitions(
     warehouse.require_stage(stage)
     load, columns = load_table_name(plan, generation.number), load_columns(plan)
     mark = PublishMark(plan.workflow, plan.table, generation.number, plan.token)
+    is_full = plan.synchronization.is_full
+    moving = [key for key in keys if key in manifests]
     with warehouse.hold(plan.target.database):
-        wanted = _due(warehouse, load, manifests, keys)
-        warehouse.create_load_table(load, columns, plan.target, mark)
+        _load_deleted_keys(plan, load, progress, stage, warehouse, mark)
+        wanted = _due(warehouse, load, manifests, moving)
+        if is_full or any(manifest.files for manifest in wanted):
+            # Rows that are merged may repeat a key, and what is published has to obey the target's rules then.
+            warehouse.create_load_table(load, columns, plan.target, mark, constrained=is_full, evolve=plan.evolve)
         for batch in _batches(wanted):
             loaded = [manifest.partition for manifest in batch]
             try:
@@ -87,8 +87,54 @@ def load_partitions(
             "files": len(manifests[key].files),
             "generation": generation.number,
         }
+        if key in manifests
+        else {"unchanged": True, "generation": generation.number}
         for key in keys
     }
+
+
+def unchanged_partitions(ledger: Ledger, generation: GenerationRecord) -> frozenset[str]:
+    """The partitions that the run has found unchanged."""
+    return frozenset(
+        record.key for record in ledger.partitions(generation.id) if record.status is PartitionStatus.UNCHANGED
+    )
+
+
+def deleted_table_name(load: TableName) -> TableName:
+    """The table of the keys that are gone, beside the load table."""
+    return load.renamed(f"{load.table}{DELETED_SUFFIX}")
+
+
+def _load_deleted_keys(
+    plan: TablePlan,
+    load: TableName,
+    progress: Progress | None,
+    stage: Stage,
+    warehouse: Warehouse,
+    mark: PublishMark,
+) -> None:
+    """Copies the keys that are gone in the source beside the load table."""
+    table = deleted_table_name(load)
+    files = progress.deleted_files if progress else ()
+    known = [file.path for file in files]
+    if set(warehouse.loaded_files(table, known)) - set(known):
+        # What an earlier attempt of the run has found under another snapshot.
+        warehouse.drop_table(table)
+    if not files:
+        return
+    columns = [column for column in load_columns(plan) if column.name in _key_names(plan)]
+    warehouse.create_load_table(table, columns, plan.target, mark, constrained=False)
+    for done, file in zip(warehouse.copy_into(table, columns, files, stage), files, strict=True):
+        if done.rows != file.rows:
+            warehouse.drop_table(table)
+            raise LoadError(
+                f"workflow {plan.workflow}, table {plan.table}: {file.rows:,} keys are gone in the source, and "
+                f"{done.rows:,} of them were loaded from {file.path}: start again"
+            )
+
+
+def _key_names(plan: TablePlan) -> set[str]:
+    return {plan.column(name).target_name for name in plan.synchronization.key}
 
 
 def _copy(

@@ -1,8 +1,8 @@
-"""Verify, publish, prove: the load table takes the target's place only when every row is accounted for."""
+"""Verify, publish, prove: what was loaded comes into the target only when every row is accounted for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dagster import TableColumn, TableColumnConstraints, TableSchema
@@ -10,8 +10,8 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 
 from migration_assets.assets import names
-from migration_assets.assets.generations import plan_of
-from migration_assets.assets.loading import load_table_name, load_table_prefix
+from migration_assets.assets.generations import load_table_name, load_table_prefix, plan_of, progress_of
+from migration_assets.assets.loading import DELETED_SUFFIX, deleted_table_name, load_columns
 from migration_assets.io_managers.layout import generation_folder, read_manifests, table_folder
 from migration_assets.planning import TablePlan
 from migration_assets.platforms.base import TableName
@@ -20,6 +20,8 @@ from migration_assets.resources.ledger import (
     GenerationRecord,
     GenerationStatus,
     Ledger,
+    PartitionRecord,
+    PartitionStatus,
 )
 from migration_assets.resources.sources.base import Source, SourceError
 from migration_assets.resources.stages.base import Manifest, Stage
@@ -29,6 +31,7 @@ from migration_assets.resources.warehouses.base import (
     Warehouse,
     WarehouseError,
 )
+from migration_assets.synchronization.changes import ChangeError, TargetChange
 from migration_assets.validation.levels.column_metrics import in_parts, metrics_query, read_metrics
 from migration_assets.validation.migrations.plan_fingerprint import check_fingerprint, explain_difference
 from migration_assets.validation.migrations.source_facts import SourceFacts
@@ -71,178 +74,187 @@ def publish_table(
         source: asked only when the fingerprints differ, for the rows that do.
 
     Raises:
-        PublishError: partitions are missing.
+        PublishError: partitions are missing, or the target is not what the plan has counted on.
     """
     plan = plan_of(generation)
-    with warehouse.hold(plan.target.database):
-        return _publish(plan, generation, ledger, stage, warehouse, source)
-
-
-def _publish(
-    plan: TablePlan,
-    generation: GenerationRecord,
-    ledger: Ledger,
-    stage: Stage,
-    warehouse: Warehouse,
-    source: Source,
-) -> PublishOutcome:
-    folder = generation_folder(plan, generation.number)
-    manifests = read_manifests(stage, folder)
-    mark = PublishMark(plan.workflow, plan.table, generation.number, plan.token)
-    load = load_table_name(plan, generation.number)
-    facts = SourceFacts.model_validate_json(generation.source_facts) if generation.source_facts else None
-    before = warehouse.describe(plan.target)
-    if before is None or before.mark != mark:
-        _require_every_partition(plan, manifests)
-        _require_own_target(plan, before)
-        candidate = warehouse.describe(load)
-        if candidate is None:
-            raise PublishError(_named(plan, f"there is no load table {load}: materialize the loaded asset first"))
-        files = warehouse.loaded_files(load, [file.path for found in manifests.values() for file in found.files])
-        _require_loaded(plan, manifests, files)
-        loaded: int | None = sum(files.values())
-        checks = _blocking_checks(plan, list(manifests.values()), loaded, candidate, before, facts, warehouse)
-        fingerprint = _fingerprint(plan, list(manifests.values()), load, candidate, facts, warehouse, source)
-        checks[names.FINGERPRINT_CHECK] = fingerprint
-        if any(check.verdict is Verdict.FAIL for check in checks.values()):
-            _record(ledger, generation, checks)
-            reasons = "; ".join(check.summary for check in checks.values() if check.verdict is Verdict.FAIL)
-            return PublishOutcome(checks, _named(plan, f"not published, {plan.target} is as it was before: {reasons}"))
-        warehouse.publish(load, plan.target)
-    else:
-        # A crash after the publish: only what was there before may be left under the load table's name, and with
-        # the load table its history is gone.
-        loaded = None
-        warehouse.drop_table(load)
-        fingerprint = None
-    after = warehouse.describe(plan.target)
-    assert after is not None
-    checks = _blocking_checks(plan, list(manifests.values()), loaded, after, before, facts, warehouse)
-    # What was the load table is the target now.
-    checks[names.FINGERPRINT_CHECK] = fingerprint or _fingerprint(
-        plan, list(manifests.values()), plan.target, after, facts, warehouse, source
+    publication = Publication(
+        plan=plan,
+        generation=generation,
+        manifests=read_manifests(stage, generation_folder(plan, generation.number)),
+        facts=SourceFacts.model_validate_json(generation.source_facts) if generation.source_facts else None,
+        ledger=ledger,
+        stage=stage,
+        warehouse=warehouse,
+        source=source,
     )
-    checks[names.METRICS_CHECK] = _metrics(plan, list(manifests.values()), facts, warehouse)
-    _record(ledger, generation, checks)
-    ledger.set_generation_status(generation.id, GenerationStatus.PUBLISHED, published_rows=after.rows)
-    ledger.clear_errors(generation.id)
-    ledger.complete_workflow_if_done(plan.workflow)
-    _clean_up(plan, generation, stage, warehouse)
-    return PublishOutcome(checks, None, _metadata(plan, generation, after, manifests))
+    with warehouse.hold(plan.target.database):
+        return publication.replace() if plan.synchronization.is_full else publication.change()
 
 
-def _require_every_partition(plan: TablePlan, manifests: Mapping[str, Manifest]) -> None:
-    missing = [partition.key for partition in plan.partitions if partition.key not in manifests]
-    if missing:
-        raise PublishError(
-            _named(
-                plan,
-                f"{len(missing)} of {len(plan.partitions)} partitions are not extracted yet "
-                f"({', '.join(missing[:5])}): materialize the missing and failed partitions, then the target",
+@dataclass(frozen=True)
+class Publication:
+    """One generation on its way into the target.
+
+    Attributes:
+        manifests: the finished partitions.
+        facts: what the source said of the rows that move.
+    """
+
+    plan: TablePlan
+    generation: GenerationRecord
+    manifests: Mapping[str, Manifest]
+    facts: SourceFacts | None
+    ledger: Ledger
+    stage: Stage
+    warehouse: Warehouse
+    source: Source
+
+    def replace(self) -> PublishOutcome:
+        """Puts the load table in the target's place."""
+        plan, warehouse, load = self.plan, self.warehouse, self._load
+        mark = PublishMark(plan.workflow, plan.table, self.generation.number, plan.token)
+        before = warehouse.describe(plan.target)
+        if before is None or before.mark != mark:
+            _require_every_partition(plan, self.manifests, frozenset())
+            _require_same_checksums(plan, self.manifests, self.ledger.partitions(self.generation.id))
+            _require_own_target(plan, before)
+            candidate, loaded = self._loaded()
+            checks = self._blocking_checks(loaded, candidate, types_are_ours=before is None)
+            checks[names.FINGERPRINT_CHECK] = self._fingerprint(load, candidate)
+            if refused := self._refused(checks):
+                return refused
+            warehouse.publish(load, plan.target)
+            after = self._target()
+            fingerprint = checks[names.FINGERPRINT_CHECK]
+        else:
+            # A crash after the publish: only what was there before may be left under the load table's name, and with
+            # the load table its history is gone. What was the load table is the target now.
+            loaded = None
+            warehouse.drop_table(load)
+            after = self._target()
+            fingerprint = self._fingerprint(plan.target, after)
+        checks = self._blocking_checks(loaded, after, types_are_ours=before is None)
+        checks[names.FINGERPRINT_CHECK] = fingerprint
+        checks[names.METRICS_CHECK] = self._metrics(plan.target)
+        self._record(checks)
+        replaced = before.rows if before is not None and before.mark != mark else None
+        return self._published(checks, after, {"rows replaced": replaced} if replaced is not None else {})
+
+    def change(self) -> PublishOutcome:
+        """Brings the target that is there to the state of the generation, in one transaction."""
+        plan, warehouse = self.plan, self.warehouse
+        if self.generation.status is GenerationStatus.PUBLISHED:
+            checks = {one.name: _recorded(one) for one in self.ledger.checks(self.generation.id)}
+            return PublishOutcome(checks, None, {"note": f"generation {self.generation.number} is published already"})
+        progress = progress_of(self.generation)
+        records = self.ledger.partitions(self.generation.id)
+        unchanged = frozenset(one.key for one in records if one.status is PartitionStatus.UNCHANGED)
+        _require_every_partition(plan, self.manifests, unchanged)
+        before = warehouse.describe(plan.target)
+        _require_continued_target(plan, before)
+        if progress is None or before is None:
+            raise PublishError(_named(plan, "nothing was settled by its extraction: materialize the staged asset first"))
+        _require_same_checksums(plan, self.manifests, records)
+        moved = any(manifest.files for manifest in self.manifests.values())
+        deleted = deleted_table_name(self._load) if progress.deleted_files else None
+        candidate, loaded = self._loaded(may_be_empty=True) if moved else (None, 0)
+        told: Mapping[str, RawMetadataValue] = {}
+        if candidate is not None and not candidate.rows:
+            # A crash after the transaction, which has emptied the load table. The verdicts were written down before it.
+            checks = {one.name: _recorded(one) for one in self.ledger.checks(self.generation.id)}
+        else:
+            checks = self._blocking_checks(loaded, candidate or TargetTable(before.columns, 0), types_are_ours=False)
+            checks[names.FINGERPRINT_CHECK] = self._moved_check(candidate, self._fingerprint)
+            checks[names.METRICS_CHECK] = self._moved_check(candidate, lambda load, _: self._metrics(load))
+            if refused := self._refused(checks):
+                return refused
+            self._record(checks)
+            if plan.evolve:
+                warehouse.evolve(plan.target, load_columns(plan))
+                before = self._target()
+            change = TargetChange(
+                plan=plan,
+                progress=progress,
+                platform=warehouse.platform,
+                existing=before.columns,
+                load=self._load if moved else None,
+                deleted=deleted,
+                changed=frozenset(one.key for one in plan.partitions) - unchanged,
             )
+            try:
+                with warehouse.transaction(plan.target.database) as transaction:
+                    applied = change.apply(transaction)
+            except ChangeError as error:
+                raise PublishError(_named(plan, str(error))) from error
+            told = {
+                "rows deleted": applied.deleted,
+                "rows written": applied.written,
+                "rows replaced by newer ones of their key": applied.repeated,
+            }
+        return self._published(
+            checks,
+            self._target(),
+            {
+                **told,
+                "partitions unchanged": len(unchanged),
+                "keys gone in the source": progress.deleted,
+                **({"watermark": progress.watermark} if progress.watermark is not None else {}),
+            },
         )
 
+    @property
+    def _load(self) -> TableName:
+        return load_table_name(self.plan, self.generation.number)
 
-def _require_own_target(plan: TablePlan, target: TargetTable | None) -> None:
-    """What was put into the target since it was planned is not replaced unasked."""
-    if target is None or plan.replace_existing or not target.rows:
+    def _target(self) -> TargetTable:
+        found = self.warehouse.describe(self.plan.target)
+        assert found is not None
+        return found
+
+    def _loaded(self, *, may_be_empty: bool = False) -> tuple[TargetTable, int]:
+        """The load table, and the rows that COPY says it has put there."""
+        candidate = self.warehouse.describe(self._load)
+        if candidate is None:
+            raise PublishError(_named(self.plan, f"there is no load table {self._load}: materialize the loaded asset first"))
+        paths = [file.path for found in self.manifests.values() for file in found.files]
+        files = self.warehouse.loaded_files(self._load, paths)
+        if candidate.rows or not may_be_empty:
+            _require_loaded(self.plan, self.manifests, files)
+        return candidate, sum(files.values())
+
+    def _require_continued_target(plan: TablePlan, target: TargetTable | None) -> None:
+    """Changes are made to the very table that the continued generation has left."""
+    if target is not None and target.mark is not None and target.mark.token == plan.synchronization.target_token:
         return
-    if target.mark is None or (target.mark.workflow, target.mark.table) != (plan.workflow, plan.table):
+    state = "is gone" if target is None else "was replaced by another one"
+    raise PublishError(
+        _named(
+            plan,
+            f"the target {plan.target} {state} since generation {plan.synchronization.continues}, which this one "
+            "continues: run the workflow again, which plans the table anew",
+        )
+    )
+
+
+def _require_same_checksums(
+    plan: TablePlan, manifests: Mapping[str, Manifest], records: Sequence[PartitionRecord]
+) -> None:
+    """All partitions are of one state of the source: that whose checksums the ledger has."""
+    known = {one.key: one.checksum for one in records}
+    stale = [key for key, manifest in manifests.items() if manifest.checksum != known.get(key)]
+    if stale:
         raise PublishError(
             _named(
                 plan,
-                f"the target {plan.target} holds {target.rows:,} rows that this table did not put there, and is left "
-                'as it is: set "replaceExisting": true in the table to replace them, or name another target',
+                f"the source has changed since {len(stale)} of {len(plan.partitions)} partitions were extracted "
+                f"({', '.join(stale[:5])}): materialize them again, then the target",
             )
         )
 
 
-def _require_loaded(plan: TablePlan, manifests: Mapping[str, Manifest], files: Mapping[str, int]) -> None:
-    missing = [key for key, manifest in manifests.items() if any(file.path not in files for file in manifest.files)]
-    if missing:
-        raise PublishError(
-            _named(
-                plan,
-                f"{len(missing)} of {len(plan.partitions)} partitions are extracted and not loaded yet "
-                f"({', '.join(missing[:5])}): materialize them in the loaded asset, then the target",
-            )
-        )
-
-
-def _blocking_checks(
-    plan: TablePlan,
-    manifests: list[Manifest],
-    loaded: int | None,
-    table: TargetTable,
-    before: TargetTable | None,
-    facts: SourceFacts | None,
-    warehouse: Warehouse,
-) -> dict[str, CheckResult]:
-    return {
-        names.SCHEMA_CHECK: check_schema(plan, table.columns, warehouse.platform, types_are_ours=before is None),
-        names.ROW_COUNT_CHECK: check_row_counts(manifests, loaded, table.rows, facts, planned=plan.estimated_rows),
-    }
-
-
-def _fingerprint(
-    plan: TablePlan,
-    manifests: list[Manifest],
-    name: TableName,
-    table: TargetTable,
-    facts: SourceFacts | None,
-    warehouse: Warehouse,
-    source: Source,
-) -> CheckResult:
-    if not plan.fingerprint_check:
-        return CheckResult(Verdict.INCONCLUSIVE, "switched off by fingerprintCheck")
-    try:
-        side = TargetSide(warehouse, name, None)
-        check = check_fingerprint(plan, manifests, table, facts, side)
-    except WarehouseError as error:
-        return CheckResult(Verdict.INCONCLUSIVE, f"no fingerprint: {error}")
-    if check.verdict is not Verdict.FAIL or facts is None:
-        return check
-    try:
-        with source.open_snapshot(plan.source.database) as snapshot:
-            told = explain_difference(plan, table, facts, source, snapshot, side)
-    except (SourceError, WarehouseError) as error:
-        told = f"which rows differ could not be asked: {error}"
-    return replace(check, summary=f"{check.summary}: {told}")
-
-
-def _metrics(
-    plan: TablePlan, manifests: list[Manifest], facts: SourceFacts | None, warehouse: Warehouse
-) -> CheckResult:
-    if not plan.metrics_check:
-        return CheckResult(Verdict.INCONCLUSIVE, "switched off by metricsCheck")
-    columns = target_metric_columns(plan, warehouse.platform)
-    measured: dict[str, dict[str, Value]] = {}
-    try:
-        for part in in_parts(columns):
-            query = metrics_query(plan.target.to_expression(), part, None, warehouse.platform.dialect)
-            measured |= read_metrics(warehouse.query(query, plan.target.database)[0], part)
-    except WarehouseError as error:
-        return check_metrics(plan, manifests, None, facts, str(error))
-    return check_metrics(plan, manifests, measured, facts)
-
-
-def _record(ledger: Ledger, generation: GenerationRecord, checks: Mapping[str, CheckResult]) -> None:
-    for name, check in checks.items():
-        details = {"summary": check.summary, **check.figures}
-        ledger.record_check(generation.id, CheckRecord(name, check.verdict.value, details))
-
-
-def _clean_up(plan: TablePlan, generation: GenerationRecord, stage: Stage, warehouse: Warehouse) -> None:
-    """Drops load tables and staged files of other generations; those of this one stay until the next."""
-    prefix = load_table_prefix(plan)
-    for leftover in warehouse.list_tables(plan.target.database, plan.target.schema, prefix):
-        if leftover.table.removeprefix(prefix).isdecimal():
-            warehouse.drop_table(leftover)
-    folder = table_folder(plan.workflow, plan.table)
-    keep = generation_folder(plan, generation.number)
-    others = {"/".join(path.split("/")[:3]) for path in stage.list_files(folder)} - {keep}
-    for other in sorted(others):
-        stage.delete(other)
+def _recorded(check: CheckRecord) -> CheckResult:
+    """A verdict that was written down before."""
+    return CheckResult(Verdict(check.verdict), str(check.details.get("summary", "")))
 
 
 def _metadata(

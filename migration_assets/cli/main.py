@@ -1,4 +1,4 @@
-"""`migrate check | plan | run | validate | status | errors | schema`: results on stdout, all else on stderr.
+"""`migrate check | plan | run | validate | status | errors | reset | schema`: results on stdout, all else on stderr.
 
 Exit codes: 0 done, 1 something failed or differs, 2 the input (file, option, environment) is wrong, or `validate`
 could not prove that nothing differs.
@@ -218,6 +218,32 @@ def errors(workflow: str | None, as_json: bool) -> None:
         _print_json({"errors": found})
     else:
         print_errors(found)
+
+
+@main.command()
+@click.argument("table")
+@_workflow
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@_command
+def reset(table: str, workflow: str | None, yes: bool) -> None:
+    """Start a TABLE over: its next run moves all rows, and then replaces the target.
+
+    Forgets the table's watermark and checksums, and what an unfinished run has extracted. The target stays as it is
+    until the next run.
+    """
+    from migration_assets.cli.session import UnknownTableError, find_table, reset_table
+    from migration_assets.resources.ledger import TableBusyError
+
+    try:
+        of_workflow, name = find_table(table, workflow)
+        if not yes:
+            click.confirm(f"Start {of_workflow}/{name} over? Its next run moves all rows again.", abort=True, err=True)
+        reset_table(of_workflow, name)
+    except UnknownTableError as error:
+        _fail(str(error), WRONG_INPUT)
+    except TableBusyError as error:
+        _fail(str(error), FAILED)
+    click.echo(f"{of_workflow}/{name}: the next run begins anew", err=True)
 
 
 @main.command()

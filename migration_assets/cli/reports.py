@@ -35,6 +35,10 @@ def print_plan(plans: Sequence[TablePlan], reading: str) -> None:
     console.print(f"Rows are read with {reading}.", markup=False)
     for plan in plans:
         console.print(f"\n[bold]{plan.table}[/]: {plan.source} ({plan.source_kind}) → {plan.target}")
+        asked = plan.synchronization
+        console.print(f"  synchronization {asked.strategy}: {asked.reason}", markup=False)
+        for told in plan.drift:
+            console.print(f"  source has changed: {told}", markup=False)
         console.print(
             f"  about {plan.estimated_rows:,} rows, {plan.estimated_bytes / 1e6:,.1f} MB in the source; "
             f"{len(plan.partitions)} partitions by {plan.method}; consistency {plan.consistency}"
@@ -75,6 +79,7 @@ def print_status(status: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
         table = Table(title=f"{workflow['name']}: {workflow['status']}", title_justify="left")
         table.add_column("table")
         table.add_column("status")
+        table.add_column("synchronization")
         for name in ("rows", "partitions", "MB staged", "seconds", "rows/s"):
             table.add_column(name, justify="right")
         table.add_column("checks")
@@ -90,8 +95,9 @@ def print_status(status: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
             table.add_row(
                 str(row["table"]),
                 str(row["status"]),
+                _synchronization(row["synchronization"]),
                 f"{row['rows']:,}",
-                f"{row['partitions_loaded']}/{row['partitions']}",
+                _partitions(row),
                 f"{row['bytes'] / 1e6:,.1f}",
                 f"{seconds:,.1f}" if seconds is not None else "",
                 f"{row['rows'] / seconds:,.0f}" if seconds else "",
@@ -107,6 +113,34 @@ def print_status(status: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
         console.print(table)
         for failure in failures:
             console.print(failure, markup=False)
+
+
+def _synchronization(found: Mapping[str, object]) -> str:
+    """Strategy, the state of the source that the target shows, and how long ago that was."""
+    if not found:
+        return ""
+    told = [str(found["strategy"])]
+    if found["watermark"] is not None:
+        told.append(f"up to {found['watermark']}")
+    if found["keys_deleted"]:
+        told.append(f"{found['keys_deleted']:,} deleted")
+    lag = found["lag_seconds"]
+    assert isinstance(lag, float)
+    told.append(f"{duration(lag)} ago")
+    return ", ".join(told)
+
+
+def _partitions(row: Mapping[str, object]) -> str:
+    told = f"{row['partitions_loaded']}/{row['partitions']}"
+    return f"{told}, {row['partitions_unchanged']} unchanged" if row["partitions_unchanged"] else told
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its two largest units."""
+    whole = round(seconds)
+    units = [("d", whole // 86_400), ("h", whole // 3600 % 24), ("min", whole // 60 % 60), ("s", whole % 60)]
+    told = [f"{count} {unit}" for unit, count in units if count]
+    return " ".join(told[:2]) or "0 s"
 
 
 def _print_comparisons(workflow: Mapping[str, object], console: Console) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from dagster import DagsterInstance, build_resources
 
 from migration_assets.assets import names
-from migration_assets.assets.generations import plan, source_database, workflow_tables
+from migration_assets.assets.generations import plan, progress_of, source_database, workflow_tables
 from migration_assets.assets.validating import workflow_result
 from migration_assets.cli.progress import show_progress
 from migration_assets.deployments import current_deployment, migration_home, reports_folder
@@ -72,7 +72,7 @@ def plan_workflow(workflow: Workflow) -> tuple[list[TablePlan], list[str], str]:
             source = connections.source
             try:
                 with source.connect(source_database(table, source)) as run:
-                    plans.append(plan(workflow, table, run, source, connections.warehouse))
+                    plans.append(plan(workflow, table, run, source, connections.warehouse, connections.ledger))
             except (PlanError, SourceError, WarehouseError) as error:
                 problems.append(str(error))
         return plans, problems, connections.source.reading
@@ -181,25 +181,85 @@ def workflow_errors(workflow: str | None) -> list[dict[str, object]]:
 def _table_status(ledger: Ledger, row: dict[str, object], generation: GenerationRecord | None) -> dict[str, object]:
     seconds = None
     checks: list[dict[str, object]] = []
-    moved = row["rows_moved"]
+    synchronization: dict[str, object] = {}
     if generation is not None:
         if generation.started_at and generation.ended_at:
             seconds = round((generation.ended_at - generation.started_at).total_seconds(), 3)
         checks = [
             {"name": check.name, "verdict": check.verdict, **check.details} for check in ledger.checks(generation.id)
         ]
+        synchronization = _synchronization_status(ledger, generation)
     return {
         "table": row["table_name"],
         "source": row["source"],
         "target": row["target"],
         "generation": row["generation"],
         "status": row["status"] or PartitionStatus.PLANNED.value,
-        "rows": moved,
+        "rows": row["rows_moved"],
         "bytes": row["bytes_moved"],
         "partitions": row["partitions"],
         "partitions_loaded": row["partitions_loaded"],
         "partitions_failed": row["partitions_failed"],
+        "partitions_unchanged": row["partitions_unchanged"],
         "seconds": seconds,
+        "synchronization": synchronization,
         "checks": checks,
         "error": row["example_error"],
     }
+
+
+def _synchronization_status(ledger: Ledger, generation: GenerationRecord) -> dict[str, object]:
+    """The state of the source that the target shows; empty while there is none."""
+    published = ledger.published(generation.workflow, generation.table)
+    progress = progress_of(published) if published else None
+    if published is None or progress is None:
+        return {}
+    return {
+        "strategy": progress.strategy,
+        "mode": progress.mode,
+        "generation": published.number,
+        "as_of": progress.as_of.isoformat(),
+        "lag_seconds": round((datetime.now(timezone.utc) - progress.as_of).total_seconds(), 1),
+        "watermark": progress.watermark,
+        "partitions_changed": progress.changed,
+        "keys_deleted": progress.deleted,
+        "rows_in_target": published.published_rows,
+    }
+
+
+class UnknownTableError(Exception):
+    """No table, or more than one, has the name that was given."""
+
+
+def find_table(name: str, workflow: str | None) -> tuple[str, str]:
+    """The workflow and the name of a table of a migration.
+
+    Raises:
+        UnknownTableError: no table has the name, or tables of several workflows have it.
+    """
+    with open_ledger() as ledger:
+        rows = ledger.view("TABLE_PROGRESS_WITH_EXAMPLE_ERROR", workflow)
+    tables = [(str(row["workflow_name"]), str(row["table_name"])) for row in rows]
+    found = [one for one in tables if one[1] == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UnknownTableError(
+            f"{len(found)} workflows have a table {name} ({', '.join(one[0] for one in found)}): choose with --workflow"
+        )
+    known = ", ".join(sorted({one[1] for one in tables})) or "none"
+    raise UnknownTableError(f"there is no table {name} in the ledger; the tables are {known}")
+
+
+def reset_table(workflow: str, table: str) -> None:
+    """Has the table's next run move all rows; the target stays as it is until then.
+
+    Raises:
+        TableBusyError: a run is moving the table.
+    """
+    with (
+        open_ledger() as ledger,
+        ledger.lock_table(workflow, table, whole_run=True),
+        ledger.lock_table(workflow, table),
+    ):
+        ledger.reset_table(workflow, table)

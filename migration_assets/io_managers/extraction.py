@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 
@@ -19,6 +19,13 @@ from migration_assets.resources.sources.base import (
     SourceError,
 )
 from migration_assets.resources.stages.base import Manifest
+from migration_assets.synchronization.deletions import Deletions
+from migration_assets.synchronization.progress import Progress
+from migration_assets.synchronization.scope import Scope, checksum_text, conjunction
+
+
+FindDeletions = Callable[[Snapshot, Progress], Deletions]
+"""Asks source and target, under the snapshot that is extracted."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,10 @@ class Extraction:
     Attributes:
         keys: the partitions in plan order.
         has_source_facts: whether the source has already told its own figures.
+        progress: what an earlier run of the generation has settled.
+        known_checksums: by partition, as of the generation that is continued.
+        unchanged: partitions of which an earlier run of the generation has said so.
+        find_deletions: looks for keys of the target that are gone in the source; None when they are left there.
     """
 
     plan: TablePlan
@@ -36,6 +47,10 @@ class Extraction:
     keys: tuple[str, ...]
     source: Source
     has_source_facts: bool = False
+    progress: Progress | None = None
+    known_checksums: Mapping[str, str] = field(default_factory=dict)
+    unchanged: frozenset[str] = frozenset()
+    find_deletions: FindDeletions | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -121,13 +136,14 @@ class SnapshotKeeper:
     def continues(self, old_mark: str | None) -> bool:
         """Whether partitions that an older snapshot read can stay beside partitions of the current one.
 
-        Under `strict` consistency only the same snapshot continues. Ranges of physical blocks continue while
+        Under `strict` consistency only the same snapshot continues, and while partitions are compared by checksums,
+        which are those of one snapshot. Ranges of physical blocks continue while
         no row was written since, because a changed row moves to another block. Ranges of a key always do.
         """
         if old_mark == self._current.mark:
             return True
         plan = self._extraction.plan
-        if plan.consistency == "strict" or old_mark is None:
+        if plan.consistency == "strict" or old_mark is None or plan.synchronization.strategy == "checksum":
             return False
         return not plan.physical or not self._changed_since(old_mark, self._current)
 
@@ -190,9 +206,15 @@ class SnapshotKeeper:
 class PartitionReader:
     """Reads one partition after another over one connection; for one thread."""
 
-    def __init__(self, extraction: Extraction, keeper: SnapshotKeeper) -> None:
+    def __init__(self, extraction: Extraction, keeper: SnapshotKeeper, where: str | None) -> None:
+        """Prepares it.
+
+        Args:
+            where: the filter of every partition.
+        """
         self._extraction = extraction
         self._keeper = keeper
+        self._where = where
         self._reader: Reader | None = None
         self.snapshot: str | None = None
         self._columns = [
@@ -204,7 +226,7 @@ class PartitionReader:
         """The rows of a partition, as Arrow tables of a few megabytes."""
         plan, platform = self._extraction.plan, self._extraction.source.platform
         predicate = plan.partition(key).predicate
-        query = platform.extraction_query(plan.source, self._columns, predicate, plan.where)
+        query = platform.extraction_query(plan.source, self._columns, predicate, self._where)
         yield from self._ready().read(query, self._columns)
 
     @property
@@ -237,13 +259,23 @@ class PartitionReader:
             return self._reader
 
 
-def row_filter(plan: TablePlan, key: str) -> str | None:
+def row_filter(plan: TablePlan, key: str, where: str | None) -> str | None:
     """The whole filter of a partition, for its manifest."""
-    parts = [part for part in (plan.partition(key).predicate, plan.where) if part]
-    return " AND ".join(f"({part})" for part in parts) or None
+    return conjunction(plan.partition(key).predicate, where)
 
 
-def finished_manifests(manifests: Mapping[str, Manifest], keeper: SnapshotKeeper) -> dict[str, Manifest]:
-    """The manifests that can stay beside partitions read under the keeper's snapshot: all of them or none."""
+def finished_manifests(
+    manifests: Mapping[str, Manifest], keeper: SnapshotKeeper, scope: Scope
+) -> dict[str, Manifest]:
+    """The manifests that can stay beside partitions read under the keeper's snapshot.
+
+    Partitions of which the source gives the checksum stay where it is the same; of others all do, or none.
+    """
+    if scope.checksums:
+        return {
+            key: manifest
+            for key, manifest in manifests.items()
+            if manifest.checksum == checksum_text(scope.checksums[key])
+        }
     snapshots = {manifest.snapshot for manifest in manifests.values()}
     return dict(manifests) if all(keeper.continues(snapshot) for snapshot in snapshots) else {}

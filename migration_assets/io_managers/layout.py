@@ -23,6 +23,11 @@ def attempt_folder(generation: str, partition: str, attempt: str) -> str:
     return f"{generation}/data/{partition}/{attempt}"
 
 
+def deletions_folder(generation: str, attempt: str) -> str:
+    """The keys that are gone in the source, as one attempt has found them."""
+    return f"{generation}/deleted/{attempt}"
+
+
 def new_attempt() -> str:
     """A name that no other attempt has."""
     return uuid.uuid4().hex[:12]

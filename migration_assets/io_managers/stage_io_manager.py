@@ -58,7 +58,12 @@ class StageIOManager(ConfigurableIOManager):
             raise ExtractionError(staging.describe_failures())
         add_partition_metadata(
             context.step_context,
-            {key: partition_metadata(staging.manifests[key], self.stage) for key in obj.keys},
+            {
+                key: unchanged_metadata(obj)
+                if key in staging.unchanged
+                else partition_metadata(staging.manifests[key], self.stage)
+                for key in obj.keys
+            },
         )
 
     def load_input(self, context: InputContext) -> dict[str, Manifest]:
@@ -68,6 +73,16 @@ class StageIOManager(ConfigurableIOManager):
         assert generation is not None, f"{workflow}/{table} was never planned"
         plan = TablePlan.model_validate_json(generation.plan)
         return read_manifests(self.stage, generation_folder(plan, generation.number))
+
+
+def unchanged_metadata(extraction: Extraction) -> dict[str, RawMetadataValue]:
+    """What the UI shows of a partition whose rows are those of the last run."""
+    return {
+        **TableMetadataSet(partition_row_count=0),
+        "unchanged": True,
+        "note": "the source's checksum is that of the last run: nothing moves",
+        "generation": extraction.generation,
+    }
 
 
 def partition_metadata(manifest: Manifest, stage: Stage) -> dict[str, RawMetadataValue]:
@@ -80,6 +95,7 @@ def partition_metadata(manifest: Manifest, stage: Stage) -> dict[str, RawMetadat
         "files": len(manifest.files),
         "seconds": round(seconds, 3),
         "generation": manifest.generation,
+        "unchanged": False,
         "predicate": MetadataValue.text(manifest.predicate or "every row"),
         "snapshot": MetadataValue.text(manifest.snapshot or "none"),
     }

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ from migration_assets.io_managers.extraction import (
 )
 from migration_assets.io_managers.layout import (
     attempt_folder,
+    deletions_folder,
     generation_folder,
     manifest_path,
     new_attempt,
@@ -34,6 +35,9 @@ from migration_assets.io_managers.parquet_files import write_parquet_files
 from migration_assets.resources.ledger import Ledger, PartitionStatus
 from migration_assets.resources.sources.base import SourceError, TransientSourceError
 from migration_assets.resources.stages.base import Manifest, Stage, StageError
+from migration_assets.synchronization.deletions import Deletions
+from migration_assets.synchronization.progress import Progress
+from migration_assets.synchronization.scope import Scope, checksum_text, settle
 from migration_assets.validation.migrations.source_facts import collect_source_facts
 
 ATTEMPTS = 4
@@ -57,7 +61,9 @@ class _StoppedError(Exception):
 
 @dataclass
 class StagingRun:
-    """One run's extraction of some partitions of a table; what came of it is in `manifests` and `failures`.
+    """One run's extraction of some partitions of a table.
+
+    What came of it is in `manifests`, `unchanged` and `failures`.
 
     Attributes:
         target_bytes: size past which a file is closed.
@@ -70,6 +76,7 @@ class StagingRun:
     run_id: str
     manifests: dict[str, Manifest] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
+    unchanged: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         plan = self.extraction.plan
@@ -85,26 +92,72 @@ class StagingRun:
     def run(self) -> None:
         """Extracts the partitions that are not finished."""
         found = read_manifests(self.stage, self._folder)
-        if self.extraction.has_source_facts and all(key in found for key in self.extraction.keys):
-            self.manifests = {key: found[key] for key in self.extraction.keys}
+        known = self.extraction
+        if known.has_source_facts and all(key in found or key in known.unchanged for key in known.keys):
+            self.manifests = {key: found[key] for key in known.keys if key in found}
+            self.unchanged = known.unchanged
             self._record(list(self.manifests))
             return
         with self.extraction.open() as keeper:
-            kept = finished_manifests(found, keeper)
-            self._require_all(found.keys() - kept.keys())
+            scope = self._settle(keeper)
+            kept = finished_manifests(found, keeper, scope)
+            self._require_all(found.keys() - kept.keys(), scope)
             for key in found.keys() - kept.keys():
                 self.stage.delete(manifest_path(self._folder, key))
             self._kept_marks = {manifest.snapshot for manifest in kept.values()}
             self.manifests = {key: kept[key] for key in self.extraction.keys if key in kept}
             self._record(list(self.manifests))
-            self._extract([key for key in self.extraction.keys if key not in kept], keeper)
+            done = kept.keys() | scope.unchanged
+            self._extract([key for key in self.extraction.keys if key not in done], keeper, scope)
         # What Arrow keeps for the next allocation is better given back: the load comes next, in the same process.
         pa.default_memory_pool().release_unused()
 
-    def _require_all(self, discarded: Set[str]) -> None:
+    def _settle(self, keeper: SnapshotKeeper) -> Scope:
+        """Settles what moves, and writes it down before anything does."""
+        plan, platform = self.extraction.plan, self.extraction.source.platform
+        with keeper.hold() as current:
+            scope = settle(
+                plan,
+                platform,
+                current.snapshot,
+                current.mark,
+                earlier=self.extraction.progress,
+                known=self.extraction.known_checksums,
+            )
+            if self.extraction.find_deletions is not None:
+                found = self.extraction.find_deletions(current.snapshot, scope.progress)
+                scope = replace(scope, progress=self._with_deletions(scope.progress, found))
+        checksums = {key: checksum_text(one) for key, one in scope.checksums.items()}
+        self.ledger.record_progress(self.extraction.generation_id, scope.progress.model_dump_json(), checksums)
+        self.unchanged = scope.unchanged & set(self.extraction.keys)
+        self._record_unchanged(scope)
+        return scope
+
+    def _with_deletions(self, progress: Progress, found: Deletions) -> Progress:
+        """Puts the keys that are gone on the stage, from where the load takes them."""
+        folder = deletions_folder(self._folder, new_attempt())
+        files = write_parquet_files(
+            self.stage,
+            folder,
+            found.keys.schema,
+            iter([found.keys]),
+            target_bytes=self.target_bytes,
+            dictionary_columns=(),
+            on_rows=lambda rows: None,
+        )
+        return progress.model_copy(
+            update={
+                "rows": found.source_rows,
+                "deleted": found.keys.num_rows,
+                "deleted_files": tuple(files),
+                "keys_pulled": found.pulled,
+            }
+        )
+
+    def _require_all(self, discarded: Set[str], scope: Scope) -> None:
         """Refuses to discard finished partitions that this run would not extract again."""
         plan = self.extraction.plan
-        if discarded - set(self.extraction.keys):
+        if not scope.checksums and discarded - set(self.extraction.keys):
             raise SourceError(
                 f"workflow {plan.workflow}, table {plan.table}: {plan.source} was written to since the finished "
                 "partitions were read, and they can't stay beside what is read now "
@@ -119,7 +172,7 @@ class StagingRun:
             f"  partition {key} ({plan.partition(key).description}): {error}"
             for key, error in sorted(self.failures.items())
         ]
-        unread = len(self.extraction.keys) - len(self.manifests) - len(self.failures)
+        unread = len(self.extraction.keys) - len(self.unchanged) - len(self.manifests) - len(self.failures)
         if unread:
             lines.append(f"  {unread} further partitions were not tried or not finished")
         return (
@@ -128,19 +181,19 @@ class StagingRun:
             f"{len(self.manifests)} are finished and stay so.\n" + "\n".join(lines)
         )
 
-    def _extract(self, keys: list[str], keeper: SnapshotKeeper) -> None:
+    def _extract(self, keys: list[str], keeper: SnapshotKeeper, scope: Scope) -> None:
         for key in keys:
             self._waiting.put(key)
         if not keys:
-            self._collect_facts(keeper)
+            self._collect_facts(keeper, scope)
             return
         readers = min(self.extraction.source.parallel_readers, len(keys))
         # One thread more asks the source for its own figures while the others read.
         with ThreadPoolExecutor(readers + 1, thread_name_prefix="extract") as threads:
             running: list[Future[None]] = []
             try:
-                running += [threads.submit(self._collect_facts, keeper)]
-                running += [threads.submit(self._work, keeper) for _ in range(readers)]
+                running += [threads.submit(self._collect_facts, keeper, scope)]
+                running += [threads.submit(self._work, keeper, scope) for _ in range(readers)]
                 self._follow(readers, keeper)
                 if self.failures:
                     self._end(running, keeper)
@@ -202,9 +255,9 @@ class StagingRun:
             run_id=self.run_id,
         )
 
-    def _work(self, keeper: SnapshotKeeper) -> None:
+    def _work(self, keeper: SnapshotKeeper, scope: Scope) -> None:
         """One thread: partition after partition until none waits."""
-        reader = PartitionReader(self.extraction, keeper)
+        reader = PartitionReader(self.extraction, keeper, scope.filter(self.extraction.plan))
         self._readers.append(reader)
         try:
             while not self._stop.is_set():
@@ -213,7 +266,7 @@ class StagingRun:
                 except queue.Empty:
                     return
                 try:
-                    outcome: Manifest | Exception = self._write_with_retries(key, reader)
+                    outcome: Manifest | Exception = self._write_with_retries(key, reader, scope)
                 except _StoppedError:
                     return
                 except (SourceError, StageError, OSError, pa.ArrowException) as error:
@@ -228,7 +281,7 @@ class StagingRun:
             finally:
                 self._done.put(None)
 
-    def _write_with_retries(self, key: str, reader: PartitionReader) -> Manifest:
+    def _write_with_retries(self, key: str, reader: PartitionReader, scope: Scope) -> Manifest:
         attempts = Retrying(
             retry=retry_if_exception_type(TransientSourceError),
             stop=stop_after_attempt(ATTEMPTS),
@@ -236,12 +289,12 @@ class StagingRun:
             sleep=self._pause,
             reraise=True,
         )
-        return attempts(self._write, key, reader)
+        return attempts(self._write, key, reader, scope)
 
     def _pause(self, seconds: float) -> None:
         self._stop.wait(seconds)
 
-    def _write(self, key: str, reader: PartitionReader) -> Manifest:
+    def _write(self, key: str, reader: PartitionReader, scope: Scope) -> Manifest:
         """One attempt at one partition."""
         if self._stop.is_set():
             raise _StoppedError
@@ -267,12 +320,13 @@ class StagingRun:
                 generation=self.extraction.generation,
                 partition=key,
                 attempt=attempt,
-                predicate=row_filter(plan, key),
+                predicate=row_filter(plan, key, scope.filter(plan)),
                 snapshot=reader.snapshot,
                 source_rows=reader.source_rows,
                 rows=sum(file.rows for file in files),
                 bytes=sum(file.bytes for file in files),
                 files=tuple(files),
+                checksum=checksum_text(scope.checksums[key]) if scope.checksums else None,
                 started_at=started,
                 finished_at=datetime.now(timezone.utc),
             )
@@ -301,10 +355,11 @@ class StagingRun:
     def _count(self, key: str, rows: int) -> None:
         self._rows[key] += rows
 
-    def _collect_facts(self, keeper: SnapshotKeeper) -> None:
+    def _collect_facts(self, keeper: SnapshotKeeper, scope: Scope) -> None:
+        plan = self.extraction.plan
         with keeper.hold() as current:
             facts = collect_source_facts(
-                self.extraction.plan, self.extraction.source.platform, current.snapshot, current.mark
+                plan, self.extraction.source.platform, current.snapshot, current.mark, scope.moved_rows(plan)
             )
             if facts.rows is not None:
                 unchanged = keeper.unchanged_since(self._kept_marks, current)
@@ -312,6 +367,15 @@ class StagingRun:
         if facts.problem is not None and self._stop.is_set():
             return  # Broken off: it is asked again with the partitions that are missing.
         self.ledger.record_source_facts(self.extraction.generation_id, facts.model_dump_json())
+
+    def _record_unchanged(self, scope: Scope) -> None:
+        keys = sorted(self.unchanged)
+        self.ledger.update_partitions(
+            self.extraction.generation_id,
+            keys,
+            PartitionStatus.UNCHANGED,
+            snapshots=dict.fromkeys(keys, scope.progress.snapshot),
+        )
 
     def _record(self, keys: list[str]) -> None:
         known = {key: self.manifests[key] for key in keys}

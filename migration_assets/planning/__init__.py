@@ -1,6 +1,7 @@
 """From a workflow's table to a plan: its columns, its target and its partitions."""
 
 from migration_assets.planning.model import (
+    Baseline,
     ExistingTarget,
     PlanError,
     PlannedColumn,
@@ -10,6 +11,7 @@ from migration_assets.planning.model import (
 from migration_assets.planning.planner import plan_table, table_slugs
 
 __all__ = [
+    "Baseline",
     "ExistingTarget",
     "PlanError",
     "PlannedColumn",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from types import MappingProxyType
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -49,8 +50,12 @@ def plan_columns(
     table: SourceTable,
     source: SourcePlatform,
     target: TargetPlatform,
+    known: Mapping[str, PlannedColumn] = MappingProxyType({}),
 ) -> tuple[tuple[PlannedColumn, ...], list[str]]:
     """Plans every column of a table.
+
+    Args:
+        known: columns by source name that stay as they were planned before. Their values are not looked at again.
 
     Returns:
         The columns, and every reason why the table can't be moved as it is, with the cure.
@@ -61,6 +66,8 @@ def plan_columns(
     chosen = {column.name: _override_of(column, overrides, source) for column in table.columns}
     mappings: dict[str, ColumnMapping] = {}
     for column in table.columns:
+        if column.name in known:
+            continue
         override = chosen[column.name]
         try:
             mappings[column.name] = source.map_column(column, override.type if override else None)
@@ -71,6 +78,9 @@ def plan_columns(
         mappings |= source.profile(run, table, config.where_clause_criteria, unknown)
     planned = []
     for column in table.columns:
+        if column.name in known:
+            planned.append(known[column.name].model_copy(update={"source": column}))
+            continue
         mapping, override = mappings.get(column.name), chosen[column.name]
         if mapping is None:
             continue

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from migration_assets.platforms.base import SourceColumn, SourceTable, TableName, TargetColumn
+from migration_assets.platforms.base import Bound, SourceColumn, SourceTable, TableName, TargetColumn
 from migration_assets.platforms.types import ColumnType
 
 
@@ -30,12 +33,14 @@ class ExistingTarget:
     Attributes:
         rows: how many rows it holds.
         made_here: whether this program made it, so that it may be replaced without asking.
+        token: of the plan that replaced it last, where this program made it.
     """
 
     columns: tuple[TargetColumn, ...]
     rows: int
     made_here: bool
     is_view: bool = False
+    token: str | None = None
 
 
 class _Frozen(BaseModel):
@@ -62,12 +67,85 @@ class PlannedColumn(_Frozen):
 
 
 class PlannedPartition(_Frozen):
-    """One partition; `predicate` is in the source's dialect, None is every row."""
+    """One partition; `predicate` is in the source's dialect, None is every row.
+
+    Attributes:
+        low: the first key of the range, as text that source and target read alike; None is open.
+        high: the first key after it.
+        below: whether a row's key is before `high`, in the source's dialect; None in the last range.
+        absent: these are the rows without a key.
+    """
 
     key: str
     predicate: str | None
     description: str
     rows: int
+    low: Bound | None = None
+    high: Bound | None = None
+    below: str | None = None
+    absent: bool = False
+
+    @property
+    def bounds(self) -> tuple[Bound | None, Bound | None, bool]:
+        """What tells the same partition of two generations."""
+        return self.low, self.high, self.absent
+
+
+class WatermarkPlan(_Frozen):
+    """The watermark that a generation begins at.
+
+    Attributes:
+        column: the source's column.
+        low: the last watermark, as the source prints it; None before the first one.
+        missing: rows that had no watermark then.
+        lookback: seconds, or a count in the column's unit, by which rows are read again; None is not at all.
+        lookback_unit: which of the two it is.
+    """
+
+    column: str
+    low: str | None = None
+    missing: int = 0
+    lookback: Decimal | None = None
+    lookback_unit: Literal["seconds", "count"] = "seconds"
+
+    @property
+    def window(self) -> timedelta | Decimal | None:
+        """The lookback as a duration or a count."""
+        if self.lookback is None or self.lookback_unit == "count":
+            return self.lookback
+        return timedelta(seconds=float(self.lookback))
+
+
+class SynchronizationPlan(_Frozen):
+    """How a generation changes the target.
+
+    Attributes:
+        mode: `replace` the whole target; replace the `ranges` that have changed; `append` new rows; `merge` new and
+            modified ones by key.
+        reason: why all rows move, or which generation is continued, in words.
+        content_hash: of what decides which rows and values the target holds.
+        continues: number of the generation whose target is changed; None when the target is replaced.
+        target_token: token of the plan that replaced the target last, which its mark holds.
+        key: source columns: those whose ranges are compared, or those that identify a row.
+        deletion_limit: the largest share of the target's rows that may be deleted.
+    """
+
+    strategy: Literal["none", "checksum", "watermark"] = "none"
+    mode: Literal["replace", "ranges", "append", "merge"] = "replace"
+    reason: str = ""
+    content_hash: str = ""
+    continues: int | None = None
+    target_token: str | None = None
+    key: tuple[str, ...] = ()
+    watermark: WatermarkPlan | None = None
+    track_modifications: bool = False
+    track_deletions: bool = False
+    deletion_limit: float = 0.2
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all rows move and the target is replaced."""
+        return self.mode == "replace"
 
 
 class TablePlan(_Frozen):
@@ -81,6 +159,11 @@ class TablePlan(_Frozen):
         where: the user's row filter in the source's dialect.
         consistency: `snapshot` or `strict` (see the workflow reference).
         replace_existing: rows in the target that this program did not put there may be replaced.
+        rows_per_partition: the size that a range is divided at when it has outgrown it.
+        left_out: columns of the source that are not moved, because they were new under schemaDrift "ignore".
+        drift: how the source's columns have changed since the last run, and what comes of it, in words.
+        evolve: the target gets new columns and wider types together with the data.
+        staged_generations: published generations whose files stay on the stage.
         config_hash: of the table's configuration; another one is another plan.
     """
 
@@ -104,17 +187,42 @@ class TablePlan(_Frozen):
     metrics_check: bool
     fingerprint_check: bool = True
     replace_existing: bool = False
+    synchronization: SynchronizationPlan = SynchronizationPlan()
+    rows_per_partition: int = 0
+    left_out: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
+    evolve: bool = False
+    staged_generations: int = 1
     notes: tuple[str, ...]
     config_hash: str
 
-    def renewed(self) -> TablePlan:
-        """The same plan once more, for another generation."""
-        return self.model_copy(update={"token": uuid.uuid4().hex[:8]})
+    @property
+    def target_token(self) -> str:
+        """The token that the target's mark holds once this plan is published."""
+        return self.synchronization.target_token or self.token
 
-    def drift(self, table: SourceTable) -> str | None:
+    def column(self, source: str) -> PlannedColumn:
+        """The column of that name in the source; KeyError when the plan has none."""
+        for column in self.columns:
+            if column.source.name == source:
+                return column
+        raise KeyError(source)
+
+    def renewed(self, baseline: Baseline) -> TablePlan:
+        """The same partitions once more, for the generation that continues this one."""
+        return self.model_copy(
+            update={
+                "token": uuid.uuid4().hex[:8],
+                "synchronization": continued(self.synchronization, baseline),
+                "drift": (),
+                "evolve": False,
+            }
+        )
+
+    def differs_from(self, table: SourceTable) -> str | None:
         """How the source's columns differ by now from those that were planned; None when they don't."""
         planned = {column.source.name: column.source.native_type for column in self.columns}
-        present = {column.name: column.native_type for column in table.columns}
+        present = {column.name: column.native_type for column in table.columns if column.name not in self.left_out}
         changes = [f"{name} is gone" for name in planned.keys() - present.keys()]
         changes += [f"{name} is new" for name in present.keys() - planned.keys()]
         changes += [
@@ -139,3 +247,41 @@ class TablePlan(_Frozen):
             for column in self.columns
         ]
         return f"CREATE TABLE {self.target} (\n" + ",\n".join(lines) + "\n)"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What the target holds: the last generation that was published, and what its run has written down.
+
+    Attributes:
+        watermark: the largest one that was moved.
+        missing: the source's rows without a watermark then.
+        rows: the source's rows by partition.
+    """
+
+    generation: int
+    plan: TablePlan
+    watermark: str | None = None
+    missing: int = 0
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+
+def continued(wanted: SynchronizationPlan, baseline: Baseline) -> SynchronizationPlan:
+    """How the generation after the baseline changes the target that the baseline has left."""
+    if wanted.strategy == "none":
+        return wanted
+    watermark = wanted.watermark
+    if watermark is None:
+        mode = "ranges"
+    else:
+        mode = "merge" if wanted.track_modifications else "append"
+        watermark = watermark.model_copy(update={"low": baseline.watermark, "missing": baseline.missing})
+    return wanted.model_copy(
+        update={
+            "mode": mode,
+            "reason": f"changes since generation {baseline.generation}",
+            "continues": baseline.generation,
+            "target_token": baseline.plan.target_token,
+            "watermark": watermark,
+        }
+    )

@@ -7,16 +7,24 @@ import re
 from collections.abc import Callable, Sequence
 
 from migration_assets.planning.columns import plan_columns, resolve_columns
+from migration_assets.planning.division import Divider
+from migration_assets.planning.drift import Drift, SettledDrift, settle
 from migration_assets.planning.model import (
+    Baseline,
     ExistingTarget,
     PlanError,
     PlannedColumn,
-    PlannedPartition,
     TablePlan,
+    continued,
 )
-from migration_assets.planning.sizing import PartitionSizeError, filtered_bytes, partition_count
+from migration_assets.planning.sizing import PartitionSizeError, filtered_bytes
+from migration_assets.planning.strategies import (
+    added_values_reason,
+    full_load_reason,
+    unchanged_columns,
+    wanted_synchronization,
+)
 from migration_assets.platforms.base import (
-    Partitioning,
     PlatformError,
     QueryRunner,
     SourcePlatform,
@@ -64,6 +72,7 @@ def plan_table(
     target: TargetPlatform,
     target_name: Callable[[str, str, str], TableName],
     existing: Callable[[TableName], ExistingTarget | None],
+    baseline: Baseline | None = None,
 ) -> TablePlan:
     """Plans one table. Reads catalogues and statistics; moves nothing.
 
@@ -71,6 +80,7 @@ def plan_table(
         run: queries the source database of the table.
         target_name: the exact name of a target table from its folded database, schema and table.
         existing: looks the target up as it is now.
+        baseline: the last generation that was published, if any.
 
     Raises:
         PlanError: the table can't be moved as the workflow says; every reason at once.
@@ -80,18 +90,49 @@ def plan_table(
     name = _source_name(config, source)
     try:
         table = source.describe(run, name)
-        columns, problems = plan_columns(run, config, table, source, target)
-        primary_key = resolve_columns(config.primary_key_columns, table, source, "primaryKeyColumns", problems)
-        keys = resolve_columns(config.column_names_to_partition_by, table, source, "columnNamesToPartitionBy", problems)
         goal = _target_name(config, target, target_name)
-        problems += _target_problems(config, goal, columns, existing(goal), target)
+        found = existing(goal)
+        if found is None or not found.made_here:
+            # What was moved before is not there any more: nothing to continue, and nothing to lose.
+            baseline = None
+        wanted = wanted_synchronization(workflow, config, table, source, problems)
+        full = full_load_reason(wanted, baseline, found)
+        drift = Drift.between(baseline.plan, table) if baseline else Drift()
+        known = {} if full or baseline is None else unchanged_columns(baseline.plan, drift)
+        columns, column_problems = plan_columns(run, config, table, source, target, known)
+        problems += column_problems
+        evolve = config.schema_drift == "evolve"
+        if baseline and evolve and not full:
+            full = added_values_reason(drift, wanted, baseline, source, run, table, where)
+        settled = SettledDrift(columns)
+        if baseline and drift:
+            settled = settle(
+                drift,
+                config.schema_drift,
+                columns,
+                source,
+                since=baseline.generation,
+                loses_gone=not config.replace_existing and (full is not None or wanted.strategy == "checksum"),
+            )
+            problems += settled.problems
+        keys = resolve_columns(config.column_names_to_partition_by, table, source, "columnNamesToPartitionBy", problems)
+        problems += _target_problems(config, goal, settled.columns, found, target, evolve=evolve)
         if problems:
             raise PlanError(workflow.name, slug, problems)
+        synchronization = (
+            continued(wanted, baseline)
+            if baseline and not full
+            else wanted.model_copy(update={"mode": "replace", "reason": full or ""})
+        )
         rows = source.estimate_rows(run, table, where)
         size = filtered_bytes(table, rows)
-        partitioning = _divide(config, source, run, table, keys, rows, size)
+        divider = Divider(config, source, run, table, settled.columns, keys, rows, size)
+        division = divider.divide(synchronization, baseline)
     except (PlatformError, PartitionSizeError) as error:
         raise PlanError(workflow.name, slug, [*problems, str(error)]) from error
+    notes = division.notes
+    if found is not None and synchronization.is_full and found.rows > 1.1 * rows:
+        notes += (f"the target holds {found.rows:,} rows, more than the about {rows:,} that replace them",)
     return TablePlan(
         workflow=workflow.name,
         table=slug,
@@ -99,54 +140,31 @@ def plan_table(
         source=table.name,
         source_kind=table.kind,
         target=goal,
-        columns=columns,
-        partitions=tuple(
-            PlannedPartition(
-                key=partition_key(number),
-                predicate=partition.predicate,
-                description=partition.description,
-                rows=partition.rows,
-            )
-            for number, partition in enumerate(partitioning.partitions, start=1)
-        ),
-        method=partitioning.method,
-        physical=partitioning.physical,
+        columns=settled.columns,
+        partitions=division.partitions,
+        method=division.method,
+        physical=division.physical,
         where=where,
-        primary_key=primary_key or table.primary_key,
-        estimated_rows=rows,
+        primary_key=_row_key(config, table, source),
+        estimated_rows=rows if synchronization.is_full else sum(one.rows for one in division.partitions),
         estimated_bytes=size,
         consistency=config.consistency,
         metrics_check=config.metrics_check,
         fingerprint_check=config.fingerprint_check,
         replace_existing=config.replace_existing,
-        notes=partitioning.notes,
+        synchronization=synchronization.model_copy(update={"key": division.key or synchronization.key}),
+        rows_per_partition=division.rows_per_partition,
+        left_out=tuple(sorted({column.name for column in table.columns} - {c.source.name for c in settled.columns})),
+        drift=settled.told,
+        evolve=evolve,
+        staged_generations=config.staged_generations,
+        notes=notes,
         config_hash=config.config_hash(workflow.source_platform),
     )
 
 
-def partition_key(number: int) -> str:
-    """The key of the partition at a place (from 1) in the plan."""
-    return f"{number:04d}"
-
-
-def _divide(
-    config: TableConfiguration,
-    source: SourcePlatform,
-    run: QueryRunner,
-    table: SourceTable,
-    keys: Sequence[str],
-    rows: int,
-    size: int,
-) -> Partitioning:
-    wanted = config.partition_size
-    count = partition_count(wanted, rows, size)
-    max_rows = wanted.max_rows_per_partition
-    where = config.where_clause_criteria
-    # Without columns of the user's: blocks where the table has them, else its own key.
-    columns = keys or (() if table.blocks else table.primary_key)
-    if columns:
-        return source.partition_by_key(run, table, columns, where, count, max_rows)
-    return source.partition_by_location(run, table, where, count, max_rows)
+def _row_key(config: TableConfiguration, table: SourceTable, source: SourcePlatform) -> tuple[str, ...]:
+    return resolve_columns(config.primary_key_columns, table, source, "primaryKeyColumns", []) or table.primary_key
 
 
 def _source_name(config: TableConfiguration, source: SourcePlatform) -> TableName:
@@ -169,6 +187,8 @@ def _target_problems(
     columns: Sequence[PlannedColumn],
     existing: ExistingTarget | None,
     target: TargetPlatform,
+    *,
+    evolve: bool,
 ) -> list[str]:
     """Why an existing target can't or mustn't be replaced by this table."""
     if existing is None:
@@ -193,7 +213,7 @@ def _target_problems(
         and not any(target.same_name(column.target_name, other.name) for column in columns)
     ]
     problems = []
-    if missing:
+    if missing and not evolve:
         problems.append(
             f"the target {name} exists and has no column {', '.join(missing)}: add it there, drop the target to "
             "have it made anew, or name an existing column with columnNameMappings"

@@ -12,6 +12,9 @@ MEGABYTE = 1024 * 1024
 AUTO_PARTITION_BYTES = 128 * MEGABYTE
 """Source bytes of a partition under `auto`: a file of tens of megabytes, seconds of work to repeat."""
 
+AUTO_COMPARED_BYTES = 16 * MEGABYTE
+"""The same where partitions are compared by their checksums: one changed row moves its whole partition again."""
+
 AUTO_MAX_PARTITIONS = 1_000
 AUTO_MAX_PARTITIONS_OF_LARGE = 10_000
 LARGE_TABLE_BYTES = 100 * 1024 * MEGABYTE
@@ -38,15 +41,20 @@ def filtered_bytes(table: SourceTable, rows: int) -> int:
     return table.bytes or rows * row_bytes(table)
 
 
-def partition_count(size: PartitionSize, rows: int, size_bytes: int) -> int:
+def partition_count(
+    size: PartitionSize, rows: int, size_bytes: int, auto_bytes: int = AUTO_PARTITION_BYTES
+) -> int:
     """The number of partitions that a partition size asks for; at least 1.
+
+    Args:
+        auto_bytes: source bytes of a partition under `auto`.
 
     Raises:
         PartitionSizeError: the number is beyond MAX_PARTITIONS.
     """
     if size.is_auto:
         most = AUTO_MAX_PARTITIONS_OF_LARGE if size_bytes >= LARGE_TABLE_BYTES else AUTO_MAX_PARTITIONS
-        return max(1, min(most, math.ceil(size_bytes / AUTO_PARTITION_BYTES)))
+        return max(1, min(most, math.ceil(size_bytes / auto_bytes)))
     if size.target_size_mb is not None:
         # Beyond the limit the exact number is of no interest, and may be infinite.
         count = math.ceil(min(size_bytes / (size.target_size_mb * MEGABYTE), 1e15))

@@ -17,6 +17,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from migration_assets.resources.ledger import schema
 
+KEPT_GENERATIONS = 20
+"""Generations of a table whose plan and partitions are kept, beside the one that the next run continues."""
+
 KEPT_RESULTS = 10
 """Validations of a table that are kept whole; of older ones the verdict remains."""
 
@@ -40,23 +43,28 @@ class WorkflowType(str, Enum):
 
 
 class GenerationStatus(str, Enum):
-    """The life of one generation of a table. PUBLISHED and SUPERSEDED are its ends."""
+    """The life of one generation of a table. PUBLISHED and SUPERSEDED are its ends.
+
+    RESET was published, and is not continued any more.
+    """
 
     PLANNED = "planned"
     RUNNING = "running"
     FAILED = "failed"
     PUBLISHED = "published"
     SUPERSEDED = "superseded"
+    RESET = "reset"
 
 
 class PartitionStatus(str, Enum):
-    """The life of one partition of a generation."""
+    """The life of one partition of a generation. UNCHANGED since the last one, it is not moved."""
 
     PLANNED = "planned"
     EXTRACTING = "extracting"
     EXTRACTED = "extracted"
     LOADED = "loaded"
     FAILED = "failed"
+    UNCHANGED = "unchanged"
 
 
 class TableBusyError(Exception):
@@ -92,11 +100,18 @@ class PartitionRecord:
     rows: int
     bytes: int
     snapshot: str | None
+    checksum: str | None = None
 
 
 @dataclass(frozen=True)
 class GenerationRecord:
-    """A generation of a table; `plan` is the planner's JSON, `source_facts` what the source said of itself."""
+    """A generation of a table.
+
+    Attributes:
+        plan: the planner's JSON; empty of one that could not be planned, or is long past.
+        source_facts: what the source said of its rows, as JSON.
+        progress: what the run has settled under its snapshot, as JSON.
+    """
 
     id: int
     workflow: str
@@ -110,6 +125,7 @@ class GenerationRecord:
     ended_at: datetime | None
     source_facts: str | None
     published_rows: int | None
+    progress: str | None = None
 
 
 @dataclass(frozen=True)
@@ -347,7 +363,7 @@ class Ledger:
 
     def complete_workflow_if_done(self, name: str) -> None:
         """Ends a workflow when each of its tables is published or failed."""
-        ended = (GenerationStatus.PUBLISHED.value, GenerationStatus.FAILED.value)
+        ended = (GenerationStatus.PUBLISHED.value, GenerationStatus.FAILED.value, GenerationStatus.RESET.value)
         if all(row["status"] in ended for row in self.view("TABLE_PROGRESS_WITH_EXAMPLE_ERROR", name)):
             self.set_workflow_status(name, WorkflowStatus.COMPLETED)
 
@@ -378,10 +394,8 @@ class Ledger:
             table_id = connection.execute(sa.select(tables.c.id).where(named)).scalar_one()
             of_table = generations.c.table_id == table_id
             last = connection.execute(sa.select(sa.func.max(generations.c.number)).where(of_table)).scalar()
-            unfinished = generations.c.status != GenerationStatus.PUBLISHED.value
-            connection.execute(
-                generations.update().where(of_table & unfinished).values(status=GenerationStatus.SUPERSEDED.value)
-            )
+            self._supersede_unfinished(connection, of_table)
+            self._forget_old_plans(connection, of_table, (last or 0) + 1)
             now = _now()
             inserted = connection.execute(
                 generations.insert().values(
@@ -413,6 +427,85 @@ class Ledger:
         assert found is not None
         return found
 
+    def _supersede_unfinished(self, connection: sa.Connection, of_table: sa.ColumnElement[bool]) -> None:
+        table = schema.generations
+        ends = (GenerationStatus.PUBLISHED.value, GenerationStatus.RESET.value)
+        connection.execute(
+            table.update()
+            .where(of_table & table.c.status.not_in(ends))
+            .values(status=GenerationStatus.SUPERSEDED.value)
+        )
+
+    def _forget_old_plans(self, connection: sa.Connection, of_table: sa.ColumnElement[bool], number: int) -> None:
+        """Plans and partitions of a table that runs every few minutes would fill the ledger."""
+        generations, partitions = schema.generations, schema.partitions
+        published = generations.c.status == GenerationStatus.PUBLISHED.value
+        newest = connection.execute(sa.select(sa.func.max(generations.c.number)).where(of_table & published)).scalar()
+        old = of_table & (generations.c.number <= number - KEPT_GENERATIONS) & (generations.c.plan != "")
+        if newest is not None:
+            old &= generations.c.number != newest
+        ids = list(connection.execute(sa.select(generations.c.id).where(old)).scalars())
+        if ids:
+            connection.execute(partitions.delete().where(partitions.c.generation_id.in_(ids)))
+            connection.execute(generations.update().where(generations.c.id.in_(ids)).values(plan=""))
+
+    def published(self, workflow: str, table: str) -> GenerationRecord | None:
+        """The last generation that was published, and was not reset since."""
+        g, t, w = schema.generations, schema.tables, schema.workflows
+        query = (
+            _GENERATIONS.where((w.c.name == workflow) & (t.c.name == table))
+            .where(g.c.status == GenerationStatus.PUBLISHED.value)
+            .order_by(g.c.number.desc())
+            .limit(1)
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return _generation_record(row) if row else None
+
+    def published_numbers(self, workflow: str, table: str, count: int) -> list[int]:
+        """The last so many generations of a table that were published."""
+        g, t, w = schema.generations, schema.tables, schema.workflows
+        ends = (GenerationStatus.PUBLISHED.value, GenerationStatus.RESET.value)
+        query = (
+            sa.select(g.c.number)
+            .join(t, t.c.id == g.c.table_id)
+            .join(w, w.c.id == t.c.workflow_id)
+            .where((w.c.name == workflow) & (t.c.name == table) & g.c.status.in_(ends))
+            .order_by(g.c.number.desc())
+            .limit(count)
+        )
+        with self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def reset_table(self, workflow: str, table: str) -> None:
+        """Has the table's next run begin anew: what was published is not continued, nor what is unfinished."""
+        tables, generations = schema.tables, schema.generations
+        workflow_id = sa.select(schema.workflows.c.id).where(schema.workflows.c.name == workflow)
+        named = (tables.c.workflow_id == workflow_id.scalar_subquery()) & (tables.c.name == table)
+        of_table = generations.c.table_id == sa.select(tables.c.id).where(named).scalar_subquery()
+        published = generations.c.status == GenerationStatus.PUBLISHED.value
+        with self._engine.begin() as connection:
+            connection.execute(
+                generations.update().where(of_table & published).values(status=GenerationStatus.RESET.value)
+            )
+            self._supersede_unfinished(connection, of_table)
+
+    def record_progress(self, generation_id: int, progress: str, checksums: Mapping[str, str]) -> None:
+        """Keeps what a run has settled under its snapshot.
+
+        Args:
+            checksums: by partition; all partitions of the generation, or none.
+        """
+        generations, partitions = schema.generations, schema.partitions
+        of_key = (partitions.c.generation_id == generation_id) & (partitions.c.key == sa.bindparam("of_key"))
+        with self._engine.begin() as connection:
+            connection.execute(generations.update().where(generations.c.id == generation_id).values(progress=progress))
+            if checksums:
+                connection.execute(
+                    partitions.update().where(of_key).values(checksum=sa.bindparam("new_checksum")),
+                    [{"of_key": key, "new_checksum": text} for key, text in checksums.items()],
+                )
+
     def generation(self, workflow: str, table: str) -> GenerationRecord | None:
         """The latest generation of a table."""
         return next(iter(self.generations(workflow, table)), None)
@@ -429,10 +522,7 @@ class Ledger:
         newer = g.alias("newer")
         latest = sa.select(sa.func.max(newer.c.number)).where(newer.c.table_id == g.c.table_id)
         query = (
-            sa.select(g, t.c.name.label("table_name"), w.c.name.label("workflow_name"))
-            .join(t, t.c.id == g.c.table_id)
-            .join(w, w.c.id == t.c.workflow_id)
-            .where((g.c.number == latest.scalar_subquery()) & t.c.active)
+            _GENERATIONS.where((g.c.number == latest.scalar_subquery()) & t.c.active)
             .order_by(w.c.name, t.c.position)
         )
         if workflow is not None:
@@ -443,23 +533,7 @@ class Ledger:
             query = query.where(g.c.status == status.value)
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
-        return [
-            GenerationRecord(
-                row.id,
-                row.workflow_name,
-                row.table_name,
-                row.number,
-                GenerationStatus(row.status),
-                row.config_hash,
-                row.plan,
-                row.created_at,
-                row.started_at,
-                row.ended_at,
-                row.source_facts,
-                row.published_rows,
-            )
-            for row in rows
-        ]
+        return [_generation_record(row) for row in rows]
 
     def set_generation_status(
         self, generation_id: int, status: GenerationStatus, *, published_rows: int | None = None
@@ -505,6 +579,7 @@ class Ledger:
                 row.rows,
                 row.bytes,
                 row.snapshot,
+                row.checksum,
             )
             for row in rows
         ]
@@ -679,8 +754,13 @@ class Ledger:
     # -- locks ----------------------------------------------------------------------------------
 
     @contextmanager
-    def lock_table(self, workflow: str, table: str, wait_seconds: float = 0) -> Iterator[None]:
+    def lock_table(
+        self, workflow: str, table: str, wait_seconds: float = 0, *, whole_run: bool = False
+    ) -> Iterator[None]:
         """Keeps other runs away from a table; the lock ends with the process that holds it.
+
+        Args:
+            whole_run: the lock that is held from a table's planning to its publish, within which its steps take theirs.
 
         Raises:
             TableBusyError: another run has held it for `wait_seconds`.
@@ -692,13 +772,13 @@ class Ledger:
             reraise=True,
         )
         with ExitStack() as held:
-            attempts(lambda: held.enter_context(self._lock(workflow, table)))
+            attempts(lambda: held.enter_context(self._lock(f"{workflow}/{table}", whole_run=whole_run)))
             yield
 
     @contextmanager
-    def _lock(self, workflow: str, table: str) -> Iterator[None]:
-        name = f"{workflow}/{table}"
-        busy = TableBusyError(f"another run is moving the table {name}: wait for it, or stop it, then start again")
+    def _lock(self, table: str, *, whole_run: bool) -> Iterator[None]:
+        busy = TableBusyError(f"another run is moving the table {table}: wait for it, or stop it, then start again")
+        name = f"run of {table}" if whole_run else table
         if self._url.get_backend_name() == "postgresql":
             key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
             # Without a transaction, which the server may end when it is idle for long.
@@ -733,6 +813,35 @@ def _configure_sqlite(connection: object, _record: object) -> None:
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+_GENERATIONS = (
+    sa.select(
+        schema.generations,
+        schema.tables.c.name.label("table_name"),
+        schema.workflows.c.name.label("workflow_name"),
+    )
+    .join(schema.tables, schema.tables.c.id == schema.generations.c.table_id)
+    .join(schema.workflows, schema.workflows.c.id == schema.tables.c.workflow_id)
+)
+
+
+def _generation_record(row: sa.Row[tuple[object, ...]]) -> GenerationRecord:
+    return GenerationRecord(
+        row.id,
+        row.workflow_name,
+        row.table_name,
+        row.number,
+        GenerationStatus(row.status),
+        row.config_hash,
+        row.plan,
+        row.created_at,
+        row.started_at,
+        row.ended_at,
+        row.source_facts,
+        row.published_rows,
+        row.progress,
+    )
 
 
 def _key(inserted: sa.CursorResult[tuple[object, ...]]) -> int:

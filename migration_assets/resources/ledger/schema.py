@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import sqlalchemy as sa
 
-VERSION = 2
+VERSION = 3
 """Raise it with every change of the tables or views."""
 
 metadata = sa.MetaData()
@@ -83,6 +83,8 @@ generations = sa.Table(
     sa.Column("started_at", UtcDateTime),
     sa.Column("ended_at", UtcDateTime),
     sa.Column("source_facts", sa.Text),
+    # What the run has settled under its snapshot: watermark, partitions that have changed, deletions.
+    sa.Column("progress", sa.Text),
     sa.Column("published_rows", sa.BigInteger),
     sa.UniqueConstraint("table_id", "number"),
 )
@@ -99,6 +101,7 @@ partitions = sa.Table(
     sa.Column("rows", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("bytes", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("snapshot", sa.Text),
+    sa.Column("checksum", sa.Text),
     sa.Column("started_at", UtcDateTime),
     sa.Column("extracted_at", UtcDateTime),
     sa.Column("loaded_at", UtcDateTime),
@@ -157,6 +160,7 @@ _VIEWS = {
                COALESCE(p.extracting, 0) AS PARTITIONS_EXTRACTING,
                COALESCE(p.extracted, 0) AS PARTITIONS_EXTRACTED,
                COALESCE(p.loaded, 0) AS PARTITIONS_LOADED, COALESCE(p.failed, 0) AS PARTITIONS_FAILED,
+               COALESCE(p.unchanged, 0) AS PARTITIONS_UNCHANGED,
                COALESCE(p.rows_moved, 0) AS ROWS_MOVED, COALESCE(p.bytes_moved, 0) AS BYTES_MOVED,
                g.started_at AS STARTED_AT, g.ended_at AS ENDED_AT,
                (SELECT e.message FROM errors e
@@ -172,6 +176,7 @@ _VIEWS = {
                    SUM(CASE WHEN status = 'extracted' THEN 1 ELSE 0 END) AS extracted,
                    SUM(CASE WHEN status = 'loaded' THEN 1 ELSE 0 END) AS loaded,
                    SUM(CASE WHEN status = 'failed' THEN 1 ELSE 0 END) AS failed,
+                   SUM(CASE WHEN status = 'unchanged' THEN 1 ELSE 0 END) AS unchanged,
                    CAST(SUM(rows) AS BIGINT) AS rows_moved, CAST(SUM(bytes) AS BIGINT) AS bytes_moved
             FROM partitions GROUP BY generation_id
         ) p ON p.generation_id = g.id
@@ -216,11 +221,23 @@ def upgrade(engine: sa.Engine) -> None:
                 f"the ledger has version {found}, this release knows {VERSION}: install the release that wrote it"
             )
         metadata.create_all(connection)
+        _add_columns(connection)
         for name, query in _VIEWS.items():
             connection.execute(sa.text(f"DROP VIEW IF EXISTS {name}"))
             connection.execute(sa.text(f"CREATE VIEW {name} AS {query}"))
         connection.execute(ledger_version.delete())
         connection.execute(ledger_version.insert().values(version=VERSION))
+
+
+def _add_columns(connection: sa.Connection) -> None:
+    """Gives the tables of an older ledger the columns that have come since; all of them may be NULL."""
+    present = sa.inspect(connection)
+    for table in metadata.sorted_tables:
+        known = {column["name"] for column in present.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in known:
+                kind = column.type.compile(connection.dialect)
+                connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
 
 
 def _version(connection: sa.Connection) -> int | None:

@@ -27,6 +27,7 @@ class Manifest(BaseModel):
         attempt: the attempt that wrote the files; part of their path.
         predicate: the whole row filter of the extraction in the source's dialect; None is every row.
         snapshot: the source snapshot that was read; None where the source has none.
+        checksum: the source's fingerprint of its rows, where partitions are compared by it.
         source_rows: rows that the source reported to have sent.
         rows: rows written into the files.
         bytes: size of the files.
@@ -46,6 +47,7 @@ class Manifest(BaseModel):
     rows: int
     bytes: int
     files: tuple[StagedFile, ...]
+    checksum: str | None = None
     started_at: datetime
     finished_at: datetime
 

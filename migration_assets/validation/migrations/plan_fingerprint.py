@@ -74,10 +74,10 @@ def explain_difference(
     Raises:
         SourceError, WarehouseError: a side refused.
     """
-    if source_fingerprint(plan, source.platform, snapshot) != facts.fingerprint:
+    if source_fingerprint(plan, source.platform, snapshot, facts.where) != facts.fingerprint:
         return "the source has changed since, so the rows can't be told"
     alignment = align_plan(plan, target.columns, side.platform)
-    of_source = SourceSide(snapshot, source.platform.canonical_sql(snapshot.query), plan.source, plan.where)
+    of_source = SourceSide(snapshot, source.platform.canonical_sql(snapshot.query), plan.source, facts.where)
     try:
         with closing(Inquiry(of_source, side)) as inquiry:
             outcome = RowComparison(alignment, inquiry, estimated_rows=plan.estimated_rows).run()

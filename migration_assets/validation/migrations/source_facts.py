@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from pydantic import BaseModel, ConfigDict
 
 from migration_assets.planning import PlannedColumn, TablePlan
@@ -27,10 +30,11 @@ class SourceFacts(BaseModel):
 
     Attributes:
         snapshot: the snapshot that was asked.
-        rows: the rows of the whole table under the user's filter, counted apart from the extraction.
+        rows: the rows that move, under the user's filter, counted apart from the extraction.
         metrics: metrics by column; None when they were not asked for or could not be had.
         fingerprint: of all rows, as `v1 rows:high:low`; None when it was not asked for or could not be had.
         problem: why they could not be had.
+        where: the filter of the rows that are meant.
         unchanged_since: marks of older snapshots since which no row was written. Rows may have been deleted since,
             which the number of rows tells.
     """
@@ -42,33 +46,57 @@ class SourceFacts(BaseModel):
     metrics: dict[str, dict[str, Value]] | None = None
     fingerprint: str | None = None
     problem: str | None = None
+    where: str | None = None
     unchanged_since: tuple[str, ...] = ()
 
 
-def collect_source_facts(plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot, mark: str) -> SourceFacts:
+@dataclass(frozen=True)
+class MovedRows:
+    """The rows that move, for which facts are collected.
+
+    Attributes:
+        where: their filter.
+        fingerprint: of all of them, where it is known already.
+        with_metrics: whether their metrics can be taken.
+    """
+
+    where: str | None
+    fingerprint: Fingerprint | None = None
+    with_metrics: bool = True
+
+
+def collect_source_facts(
+    plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot, mark: str, moved: MovedRows
+) -> SourceFacts:
     """Asks the source: in one scan the metrics, or just the number of rows, in another one the fingerprint.
 
-    A table of very many columns takes several scans for its metrics.
+    A table of very many columns takes several scans for its metrics. What is known already isn't asked.
 
     Args:
         mark: stands for the snapshot.
     """
-    columns = source_metric_columns(plan, platform) if plan.metrics_check else []
+    with_metrics = plan.metrics_check and moved.with_metrics
+    columns = source_metric_columns(plan, platform) if with_metrics else []
     relation = plan.source.to_expression(with_database=False)
+    known = moved.fingerprint
+    rows: Value = known.rows if known else None
     metrics: dict[str, dict[str, Value]] = {}
-    try:
-        for part in in_parts(columns):
-            statement = metrics_query(relation, part, plan.where, platform.dialect).sql(dialect=platform.dialect)
-            metrics |= read_metrics(snapshot.query(statement)[0], part)
-    except SourceError as error:
-        return SourceFacts(snapshot=mark, rows=None, problem=str(error))
-    rows = metrics[""]["row_count"]
+    if with_metrics or known is None:
+        try:
+            for part in in_parts(columns):
+                statement = metrics_query(relation, part, moved.where, platform.dialect).sql(dialect=platform.dialect)
+                metrics |= read_metrics(snapshot.query(statement)[0], part)
+        except SourceError as error:
+            return SourceFacts(snapshot=mark, rows=None, problem=str(error), where=moved.where)
+        rows = metrics[""]["row_count"]
     assert isinstance(rows, int)
-    facts = SourceFacts(snapshot=mark, rows=rows, metrics=metrics if plan.metrics_check else None)
+    facts = SourceFacts(snapshot=mark, rows=rows, metrics=metrics if with_metrics else None, where=moved.where)
     if not plan.fingerprint_check:
         return facts
+    if known is not None and len(fingerprinted_columns(plan)) == len(plan.columns):
+        return facts.model_copy(update={"fingerprint": f"{SPEC} {known}"})
     try:
-        return facts.model_copy(update={"fingerprint": source_fingerprint(plan, platform, snapshot)})
+        return facts.model_copy(update={"fingerprint": source_fingerprint(plan, platform, snapshot, moved.where)})
     except SourceError as error:
         return facts.model_copy(update={"problem": str(error)})
 
@@ -94,8 +122,8 @@ def fingerprinted_columns(plan: TablePlan) -> tuple[PlannedColumn, ...]:
     )
 
 
-def source_fingerprint(plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot) -> str:
-    """The fingerprint of all rows of a plan, by the source itself: `v1 rows:high:low`.
+def source_fingerprint(plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot, where: str | None) -> str:
+    """The fingerprint of the rows that move, by the source itself: `v1 rows:high:low`.
 
     It doesn't depend on the target: every column is taken as the type that travels.
 
@@ -104,23 +132,25 @@ def source_fingerprint(plan: TablePlan, platform: SourcePlatform, snapshot: Snap
     """
     sql = platform.canonical_sql(snapshot.query)
     relation = plan.source.to_expression(with_database=False).sql(sql.dialect)
-    statement = sql.total_query(
-        relation, [_planned(column, platform) for column in fingerprinted_columns(plan)], plan.where
-    )
+    statement = sql.total_query(relation, canonical_columns(fingerprinted_columns(plan), platform), where)
     (row,) = snapshot.query(statement)
     return f"{SPEC} {Fingerprint.of(row)}"
 
 
-def _planned(column: PlannedColumn, platform: SourcePlatform) -> CanonicalColumn:
-    return CanonicalColumn(
-        column.target_name,
-        platform.unchecked(column.source, column.type, column.expression),
-        column.type,
-        own_canonical_type(column.type),
-        nullable=column.source.nullable,
-        native=column.source.base_type,
-        native_arguments=column.source.type_arguments,
-    )
+def canonical_columns(columns: Iterable[PlannedColumn], platform: SourcePlatform) -> list[CanonicalColumn]:
+    """Planned columns as the source computes their canonical texts: each as the type that travels."""
+    return [
+        CanonicalColumn(
+            column.target_name,
+            platform.unchecked(column.source, column.type, column.expression),
+            column.type,
+            own_canonical_type(column.type),
+            nullable=column.source.nullable,
+            native=column.source.base_type,
+            native_arguments=column.source.type_arguments,
+        )
+        for column in columns
+    ]
 
 
 def own_canonical_type(column_type: ColumnType) -> CanonicalType:

@@ -1,0 +1,1 @@
+"""What of a table moves under a snapshot, and how the target is brought to that state."""
