@@ -33,6 +33,8 @@ class Workflow:
         affinity: Queue of the workers that may run the workflow, if it is bound to one.
         tables: The tables with their defaults merged in, in the file's order.
         raw: The JSON object of the file, as it was written.
+        schedule: When the workflow runs by itself, as a cron expression of five fields; None when it doesn't.
+        schedule_time_zone: IANA name of the schedule's time zone.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Workflow:
     affinity: str | None
     tables: tuple[TableConfiguration, ...]
     raw: dict[str, object] = field(repr=False, compare=False)
+    schedule: str | None = None
+    schedule_time_zone: str = "UTC"
 
 
 def load_workflow(path: str | Path, source_platform: str | None = None, *, require_supported: bool = True) -> Workflow:
@@ -71,6 +75,7 @@ def parse_workflow(
 
     configuration, findings = validated(WorkflowConfiguration, content)
     findings += document.findings
+    findings += rules.schedule_findings(content)
     platform, platform_problems = chosen_platform(
         content.get("sourcePlatform"), source_platform, ("sourcePlatform",), _exact_platform
     )
@@ -93,6 +98,8 @@ def parse_workflow(
         affinity=configuration.affinity,
         tables=tuple(tables),
         raw=document.content,
+        schedule=configuration.schedule,
+        schedule_time_zone=configuration.schedule_time_zone,
     )
 
 

@@ -19,7 +19,12 @@ _MERGED_OBJECTS: frozenset[Location] = frozenset(
 # Keys that mean something under one choice only: a table that chooses otherwise doesn't inherit them.
 # {object: (key that chooses, {key: the choice it belongs to})}
 _DEPENDENT_KEYS: dict[Location, tuple[str, dict[str, str]]] = {
-    ("synchronization",): ("strategy", {"watermarkColumn": "watermark", "trackModifications": "watermark"}),
+    ("synchronization",): (
+        "strategy",
+        dict.fromkeys(
+            ("watermarkColumn", "trackModifications", "lookback", "trackDeletions", "deletionLimit"), "watermark"
+        ),
+    ),
     ("extraction",): ("strategy", {"externalStage": "unload"}),
     ("target",): ("tableType", {"icebergConfig": "iceberg"}),
 }

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -33,6 +37,7 @@ from sqlglot.errors import SqlglotError
 from migration_assets.workflow import rules
 from migration_assets.workflow.errors import Finding, echo
 from migration_assets.workflow.identifiers import IDENTIFIER_PATTERN, Identifier, IdentifierError
+from migration_assets.workflow.schedules import CRON_PATTERN, is_cron_expression, is_time_zone
 from migration_assets.workflow.source_platforms import TARGET_SYNTAX, SourcePlatform
 
 M = TypeVar("M", bound="Model")
@@ -40,6 +45,10 @@ M = TypeVar("M", bound="Model")
 SUPPORTED_MAJOR_VERSION = "1"
 WORKFLOW_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 VERSION_PATTERN = r"^(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){0,2}$"
+DURATION_PATTERN = r"^[0-9]{1,9}[dhms]( *[0-9]{1,9}[dhms])*$"
+_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+# A century: no watermark that a database holds in practice, less this, is out of the range of dates.
+LONGEST_LOOKBACK = timedelta(days=36_500)
 
 
 def invalid(message: str, cure: str) -> PydanticCustomError:
@@ -97,6 +106,50 @@ def _stage_name(value: str) -> str:
     return value
 
 
+def _lookback(value: object) -> object:
+    cure = 'Write a duration such as "2h" or "1d 12h" for dates and times, or a number for a numeric watermark.'
+    if isinstance(value, str):
+        if not re.fullmatch(DURATION_PATTERN[1:-1], value):
+            raise invalid(f"is not a duration: {echo(value)}", cure)
+        if _seconds(value) == 0:
+            raise invalid("is no time at all", "Use a longer duration, or leave the key out.")
+        if _seconds(value) > LONGEST_LOOKBACK.total_seconds():
+            raise invalid(f"is {echo(value)}", f"Use a duration of at most {LONGEST_LOOKBACK.days:,} days.")
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise invalid(f"must be a duration or a number, but is {echo(value)}", cure)
+    elif not 0 < value < math.inf:
+        raise invalid(f"is {echo(value)}", "Use a number greater than 0.")
+    return value
+
+
+def _seconds(duration: str) -> int:
+    return sum(int(count) * _SECONDS[unit] for count, unit in re.findall(r"([0-9]+)([dhms])", duration))
+
+
+def _schedule(value: str) -> str:
+    if not re.fullmatch(CRON_PATTERN[1:-1], value):
+        raise invalid(
+            f"is not a cron expression of five fields: {echo(value)}",
+            'Write minute, hour, day of month, month and weekday, such as "30 2 * * 1-5".',
+        )
+    if not is_cron_expression(value):
+        raise invalid(
+            f"does not name times that come: {echo(value)}",
+            "Use minutes 0-59, hours 0-23, days 1-31 that are in the months, months 1-12 and weekdays 0-7, "
+            "ranges that grow, and steps smaller than the field.",
+        )
+    return value
+
+
+def _time_zone(value: str) -> str:
+    if not is_time_zone(value):
+        raise invalid(
+            f"is not a time zone: {echo(value)}",
+            'Use a name of the IANA database, such as "UTC" or "Europe/Berlin".',
+        )
+    return value
+
+
 def is_workflow_name(text: str) -> bool:
     """Whether a text can name a workflow: letters, digits and underscores, no digit first."""
     return re.fullmatch(WORKFLOW_NAME_PATTERN[1:-1], text) is not None
@@ -110,6 +163,12 @@ def is_target_type(text: str) -> bool:
         return False
 
 
+def _hash(table: dict[str, object], source_platform: SourcePlatform) -> str:
+    meaning = {"sourcePlatform": source_platform, "table": table}
+    canonical = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
 # The text as written; `Identifier.parse` gives its parts, and can't fail on it any more.
 Name = Annotated[
     StrictStr,
@@ -121,6 +180,15 @@ Text = Annotated[StrictStr, Field(min_length=1)]
 Megabytes = Annotated[StrictFloat, Field(gt=0, le=1e9, allow_inf_nan=False)]
 WorkflowName = Annotated[Text, AfterValidator(_workflow_name)]
 Rows = Annotated[StrictInt, Field(gt=0, le=10**15)]
+Share = Annotated[StrictFloat, Field(gt=0, le=1, allow_inf_nan=False)]
+# Checked first, so that a wrong value is one problem and not one per type that it could have had.
+Lookback = Annotated[
+    StrictStr | StrictInt | StrictFloat,
+    BeforeValidator(_lookback),
+    WithJsonSchema({"type": ["string", "number"], "pattern": DURATION_PATTERN, "exclusiveMinimum": 0}),
+]
+Schedule = Annotated[StrictStr, AfterValidator(_schedule), WithJsonSchema({"type": "string", "pattern": CRON_PATTERN})]
+TimeZone = Annotated[Text, AfterValidator(_time_zone)]
 
 
 class Model(BaseModel):
@@ -146,7 +214,8 @@ class Model(BaseModel):
         return {key: value for key, value in data.items() if value is not None or key not in known}
 
     def _obey(self: M, rule: Callable[[Mapping[str, object]], Iterator[Finding]]) -> M:
-        findings = list(rule(self.model_dump(mode="json", by_alias=True)))
+        # A default is nobody's wish, unless it is written out.
+        findings = list(rule(self.model_dump(mode="json", by_alias=True, exclude_unset=True)))
         if findings:
             raise ValidationError.from_exception_data(
                 type(self).__name__,
@@ -239,6 +308,22 @@ class SynchronizationStrategy(Model):
     """Column that grows with every insert and update; for watermark only."""
     track_modifications: StrictBool = False
     """Replace modified rows by primary key; for watermark only, needs primaryKeyColumns."""
+    lookback: Lookback | None = None
+    """How far behind the last watermark the next run reads again, for rows that come late; for watermark only.
+    A duration such as "2h" or "1d 12h" for dates and times; for a numeric watermark a number in its unit."""
+    track_deletions: StrictBool = False
+    """Delete the target's rows that are gone in the source; for watermark only, needs primaryKeyColumns."""
+    deletion_limit: Share = 0.2
+    """Largest share of the target's rows that trackDeletions may delete in one run."""
+
+    @property
+    def lookback_window(self) -> timedelta | Decimal | None:
+        """What to take from the last watermark: a time, or a number as it is written."""
+        if self.lookback is None:
+            return None
+        if isinstance(self.lookback, str):
+            return timedelta(seconds=_seconds(self.lookback))
+        return Decimal(str(self.lookback))
 
     @model_validator(mode="after")
     def _rules(self) -> SynchronizationStrategy:
@@ -300,6 +385,20 @@ class ColumnNameMapping(Model):
     """Column in the target."""
 
 
+# The keys of a table that say how its rows are moved, not which. Columns to partition by are among them, but for
+# checksum, which keeps the division from run to run.
+_HOW: dict[str, bool | dict[str, bool]] = {
+    "partition_size": True,
+    "consistency": True,
+    "metrics_check": True,
+    "fingerprint_check": True,
+    "replace_existing": True,
+    "schema_drift": True,
+    "staged_generations": True,
+    "synchronization": {"lookback": True, "track_deletions": True, "deletion_limit": True},
+}
+
+
 class TableConfiguration(Model):
     """One table to migrate, with its defaults merged in."""
 
@@ -332,6 +431,12 @@ class TableConfiguration(Model):
     """Compare the fingerprint of all rows between source and load table before the load is published."""
     replace_existing: StrictBool = False
     """Allow the load to replace a target table that this program did not create."""
+    schema_drift: Literal["fail", "evolve", "ignore"] = "fail"
+    """When the source's columns have changed since the last run. fail: refuse the table and list every change.
+    evolve: add new columns to the target and widen types, together with the data.
+    ignore: go on with the columns that both sides have, and list what is not moved."""
+    staged_generations: Annotated[StrictInt, Field(ge=0, le=1000)] = 1
+    """Of how many published generations the staged files stay on the stage."""
 
     @model_validator(mode="after")
     def _rules(self) -> TableConfiguration:
@@ -344,10 +449,16 @@ class TableConfiguration(Model):
         and whether a default of the format is written out. So a later version of the format may add keys
         without changing the hash of today's tables.
         """
-        table = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        meaning = {"sourcePlatform": source_platform, "table": table}
-        canonical = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return _hash(self.model_dump(mode="json", by_alias=True, exclude_defaults=True), source_platform)
+
+    def content_hash(self, source_platform: SourcePlatform) -> str:
+        """SHA-256, in hexadecimal, of what decides which rows and values the target holds.
+
+        Where it has changed, what the target holds can't be continued. It is as stable as `config_hash`, which
+        also covers how the rows are moved and checked.
+        """
+        how = _HOW if self.synchronization.strategy == "checksum" else {**_HOW, "column_names_to_partition_by": True}
+        return _hash(self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=how), source_platform)
 
 
 class WorkflowConfiguration(Model):
@@ -361,7 +472,15 @@ class WorkflowConfiguration(Model):
     """Database system of all source tables; may be given when the workflow is loaded instead."""
     affinity: Text | None = None
     """Queue of the workers that may run this workflow."""
+    schedule: Schedule | None = None
+    """When the workflow runs by itself, as a cron expression of five fields."""
+    schedule_time_zone: TimeZone = "UTC"
+    """Time zone of the schedule, by its name in the IANA database."""
     default_table_configuration: dict[str, object] = Field(default_factory=dict)
     """Settings that every table starts from."""
     tables: tuple[dict[str, object], ...] = Field(min_length=1)
     """The tables to migrate."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> WorkflowConfiguration:
+        return self._obey(rules.schedule_findings)

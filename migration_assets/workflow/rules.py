@@ -59,7 +59,7 @@ def extraction_findings(extraction: JsonObject) -> Iterator[Finding]:
 
 
 def synchronization_findings(synchronization: JsonObject) -> Iterator[Finding]:
-    """A watermark column and the tracking of modifications belong to the watermark strategy."""
+    """What refines the watermark strategy belongs to it, and a limit of deletions to their tracking."""
     strategy = synchronization.get("strategy")
     if strategy == "watermark" and synchronization.get("watermarkColumn") is None:
         yield _rule(
@@ -68,28 +68,36 @@ def synchronization_findings(synchronization: JsonObject) -> Iterator[Finding]:
             "Name the column that grows with every insert and update.",
         )
     if strategy in ("none", "checksum"):
-        if synchronization.get("watermarkColumn") is not None:
+        useless = [
+            key for key in ("watermarkColumn", "lookback", "deletionLimit") if synchronization.get(key) is not None
+        ]
+        useless += [key for key in ("trackModifications", "trackDeletions") if synchronization.get(key) is True]
+        for key in useless:
             yield _rule(
-                ("watermarkColumn",),
-                f"has no use with strategy {echo(strategy)}",
-                'Remove it, or set strategy to "watermark".',
+                (key,), f"has no use with strategy {echo(strategy)}", 'Remove it, or set strategy to "watermark".'
             )
-        if synchronization.get("trackModifications") is True:
-            yield _rule(
-                ("trackModifications",),
-                f"has no use with strategy {echo(strategy)}",
-                'Remove it, or set strategy to "watermark".',
-            )
+    elif synchronization.get("deletionLimit") is not None and not synchronization.get("trackDeletions"):
+        yield _rule(
+            ("deletionLimit",), "has no use without trackDeletions", "Remove it, or set trackDeletions to true."
+        )
 
 
 def primary_key_findings(table: JsonObject) -> Iterator[Finding]:
-    """Modified rows are found in the target by their primary key."""
-    if object_at(table, "synchronization").get("trackModifications") is True and not table.get("primaryKeyColumns"):
+    """Rows that were modified or deleted are found in the target by their primary key."""
+    synchronization = object_at(table, "synchronization")
+    tracked = [key for key in ("trackModifications", "trackDeletions") if synchronization.get(key) is True]
+    if tracked and not table.get("primaryKeyColumns"):
         yield _rule(
             ("primaryKeyColumns",),
-            "is required by trackModifications",
-            "Name the columns that identify a row, or remove trackModifications.",
+            f"is required by {' and '.join(tracked)}",
+            f"Name the columns that identify a row, or remove {' and '.join(tracked)}.",
         )
+
+
+def schedule_findings(workflow: JsonObject) -> Iterator[Finding]:
+    """A time zone is that of a schedule."""
+    if workflow.get("scheduleTimeZone") is not None and workflow.get("schedule") is None:
+        yield _rule(("scheduleTimeZone",), "has no use without schedule", "Remove it, or add a schedule.")
 
 
 def target_findings(target: JsonObject) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from typing import Any
 from migration_assets.workflow.model import (
     VERSION_PATTERN,
     WORKFLOW_NAME_PATTERN,
+    Model,
     PartitionSize,
     TableConfiguration,
     WorkflowConfiguration,
@@ -41,6 +42,11 @@ def json_schema() -> Schema:
     table = TableConfiguration.model_json_schema()
     definitions: dict[str, Schema] = table.pop("$defs")
     definitions["TableConfiguration"] = table
+    for field in TableConfiguration.model_fields.values():
+        if isinstance(field.default, Model):
+            # Only what a file may hold: the defaults of keys that mean nothing in it would be refused.
+            written = field.default.model_dump(mode="json", by_alias=True, exclude_unset=True)
+            table["properties"][field.alias]["default"] = written
     workflow = WorkflowConfiguration.model_json_schema()
     properties: dict[str, Schema] = workflow["properties"]
     _refer(properties["defaultTableConfiguration"], "TableConfiguration")

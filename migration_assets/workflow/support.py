@@ -22,7 +22,6 @@ BUILT_SOURCE_PLATFORMS: frozenset[SourcePlatform] = frozenset({"postgresql"})
 _NOT_BUILT: dict[tuple[str, str], dict[str, str]] = {
     ("target", "tableType"): {"iceberg": "native"},
     ("extraction", "strategy"): {"unload": "regular"},
-    ("synchronization", "strategy"): {"checksum": "none", "watermark": "none"},
 }
 
 

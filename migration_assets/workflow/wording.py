@@ -137,6 +137,10 @@ _WORDS: dict[str, Callable[[object, dict[str, Any]], tuple[str, str]]] = {
         f"is {echo(value)}",
         f"Use a number greater than {context['gt']:g}.",
     ),
+    "greater_than_equal": lambda value, context: (
+        f"is {echo(value)}",
+        f"Use a number of at least {context['ge']:g}.",
+    ),
     "less_than_equal": lambda value, context: (
         f"is {echo(value)}",
         f"Use a number of at most {context['le']:,.0f}.",

@@ -5,13 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from migration_assets.workflow import Problem, WorkflowError, load_workflow, parse_workflow
+from migration_assets.workflow import (
+    Problem,
+    SourcePlatform,
+    TableConfiguration,
+    WorkflowError,
+    load_workflow,
+    parse_workflow,
+)
 from migration_assets.workflow.schema import render
 from migration_assets_tests.workflow.documents import TYPICAL, Json, parse, problems, table, workflow
 
@@ -216,6 +225,108 @@ BAD_DOCUMENTS: dict[str, tuple[object, str, str]] = {
         TABLE + ".primaryKeyColumns",
         "required by trackModifications",
     ),
+    "lookback without watermark": (
+        workflow(sync(strategy="checksum", lookback="2h")),
+        TABLE + ".synchronization.lookback",
+        'set strategy to "watermark"',
+    ),
+    "lookback in words": (
+        workflow(sync(strategy="watermark", watermarkColumn="t", lookback="two hours")),
+        TABLE + ".synchronization.lookback",
+        '"1d 12h"',
+    ),
+    "lookback without unit": (
+        workflow(sync(strategy="watermark", watermarkColumn="t", lookback="90")),
+        TABLE + ".synchronization.lookback",
+        'is not a duration: "90"',
+    ),
+    "lookback of part of an hour": (
+        workflow(sync(strategy="watermark", watermarkColumn="t", lookback="1.5h")),
+        TABLE + ".synchronization.lookback",
+        "is not a duration",
+    ),
+    "lookback with a line end": (
+        workflow(sync(strategy="watermark", watermarkColumn="t", lookback="2h\n")),
+        TABLE + ".synchronization.lookback",
+        "is not a duration",
+    ),
+    "lookback of no time": (
+        workflow(sync(strategy="watermark", watermarkColumn="t", lookback="0d 0s")),
+        TABLE + ".synchronization.lookback",
+        "no time at all",
+    ),
+    "endless lookback": (
+        workflow(sync(strategy="watermark", watermarkColumn="t", lookback="36500d 1s")),
+        TABLE + ".synchronization.lookback",
+        "at most 36,500 days",
+    ),
+    "lookback of nothing": (
+        workflow(sync(strategy="watermark", watermarkColumn="t", lookback=0)),
+        TABLE + ".synchronization.lookback",
+        "greater than 0",
+    ),
+    "lookback as true": (
+        workflow(sync(strategy="watermark", watermarkColumn="t", lookback=True)),
+        TABLE + ".synchronization.lookback",
+        "a duration or a number, but is true",
+    ),
+    "lookback as a list": (
+        workflow(sync(strategy="watermark", watermarkColumn="t", lookback=["2h"])),
+        TABLE + ".synchronization.lookback",
+        "a duration or a number, but is a list",
+    ),
+    "deletions without watermark": (
+        workflow(table(synchronization={"strategy": "checksum", "trackDeletions": True}, primaryKeyColumns=["a"])),
+        TABLE + ".synchronization.trackDeletions",
+        'has no use with strategy "checksum"',
+    ),
+    "deletions without key": (
+        workflow(sync(strategy="watermark", watermarkColumn="t", trackDeletions=True)),
+        TABLE + ".primaryKeyColumns",
+        "required by trackDeletions",
+    ),
+    "modifications and deletions without key": (
+        workflow(sync(strategy="watermark", watermarkColumn="t", trackDeletions=True, trackModifications=True)),
+        TABLE + ".primaryKeyColumns",
+        "required by trackModifications and trackDeletions",
+    ),
+    "limit without watermark": (
+        workflow(sync(strategy="none", deletionLimit=0.2)),
+        TABLE + ".synchronization.deletionLimit",
+        'has no use with strategy "none"',
+    ),
+    "limit without deletions": (
+        workflow(sync(strategy="watermark", watermarkColumn="t", trackDeletions=False, deletionLimit=0.2)),
+        TABLE + ".synchronization.deletionLimit",
+        "set trackDeletions to true",
+    ),
+    "limit of nothing": (
+        workflow(sync(strategy="watermark", watermarkColumn="t", trackDeletions=True, deletionLimit=0)),
+        TABLE + ".synchronization.deletionLimit",
+        "greater than 0",
+    ),
+    "limit in percent": (
+        workflow(sync(strategy="watermark", watermarkColumn="t", trackDeletions=True, deletionLimit=20)),
+        TABLE + ".synchronization.deletionLimit",
+        "at most 1",
+    ),
+    "drift": (workflow(table(schemaDrift="evolves")), TABLE + ".schemaDrift", 'Did you mean "evolve"?'),
+    "fewer than no generations": (
+        workflow(table(stagedGenerations=-1)),
+        TABLE + ".stagedGenerations",
+        "at least 0",
+    ),
+    "endless generations": (workflow(table(stagedGenerations=1001)), TABLE + ".stagedGenerations", "at most 1,000"),
+    "half a generation": (workflow(table(stagedGenerations=0.5)), TABLE + ".stagedGenerations", "a whole number"),
+    "schedule as a number": (workflow(schedule=5), "$.schedule", "must be a string"),
+    "schedule in words": (workflow(schedule="every night"), "$.schedule", '"30 2 * * 1-5"'),
+    "schedule that never comes": (workflow(schedule="0 0 30 feb *"), "$.schedule", "days 1-31 that are in the months"),
+    "unknown time zone": (
+        workflow(schedule="0 0 * * *", scheduleTimeZone="Europe/Atlantis"),
+        "$.scheduleTimeZone",
+        '"Europe/Berlin"',
+    ),
+    "time zone without schedule": (workflow(scheduleTimeZone="UTC"), "$.scheduleTimeZone", "no use without schedule"),
     "boolean as a string": (
         workflow(sync(strategy="none", trackModifications="false")),
         TABLE + ".synchronization.trackModifications",
@@ -378,14 +489,19 @@ def test_omitted_keys_have_the_defaults_of_the_format() -> None:
     assert only.target.table_type == "native"
     assert only.partition_size.is_auto
     assert (only.consistency, only.metrics_check, only.replace_existing) == ("snapshot", True, False)
+    assert (only.schema_drift, only.staged_generations) == ("fail", 1)
+    assert (only.synchronization.track_deletions, only.synchronization.deletion_limit) == (False, 0.2)
+    assert only.synchronization.lookback_window is None
 
 
 def test_null_means_not_set_for_every_optional_key() -> None:
     optional = ["columnNamesToPartitionBy", "extraction", "synchronization", "columnTypeMappings"]
     optional += ["columnNameMappings", "primaryKeyColumns", "partitionSize", "whereClauseCriteria"]
     optional += ["consistency", "metricsCheck", "fingerprintCheck", "replaceExisting"]
+    optional += ["schemaDrift", "stagedGenerations"]
     nulls = table(target={"tableType": None, "icebergConfig": None}, **dict.fromkeys(optional))
     top = dict.fromkeys(["schemaVersion", "name", "sourcePlatform", "affinity", "defaultTableConfiguration"])
+    top |= dict.fromkeys(["schedule", "scheduleTimeZone"])
     assert parse(workflow(nulls, **top)).tables == parse(workflow()).tables
 
 
@@ -482,6 +598,95 @@ def test_the_configuration_hash_changes_with_the_table_and_the_platform() -> Non
 def test_the_configuration_hash_is_the_same_in_every_version() -> None:
     (only,) = parse(workflow(table(partitionSize={"targetSizeMb": 64}))).tables
     assert only.config_hash("postgresql") == ("6ec0b6866fe0557f4bab6a407f5160cbb67a6bc555eaefe5a744002b6cc3ab4f")
+
+
+@pytest.mark.parametrize(
+    ("lookback", "window"),
+    [
+        ("90s", timedelta(seconds=90)),
+        ("2h", timedelta(hours=2)),
+        ("1d 12h", timedelta(days=1, hours=12)),
+        ("1d12h0m  5s", timedelta(days=1, hours=12, seconds=5)),
+        ("36500d", timedelta(days=36_500)),
+        ("0.1", Decimal("0.1")),
+        ("100", Decimal("100")),
+        ("12345678901234567890", Decimal("12345678901234567890")),
+        ("1e-7", Decimal("0.0000001")),
+    ],
+)
+def test_a_lookback_is_a_time_or_the_number_that_is_written(lookback: str, window: timedelta | Decimal) -> None:
+    value = lookback if isinstance(window, timedelta) else json.loads(lookback)
+    (only,) = parse(workflow(sync(strategy="watermark", watermarkColumn="t", lookback=value))).tables
+    assert only.synchronization.lookback == value
+    assert only.synchronization.lookback_window == window
+    assert type(only.synchronization.lookback_window) is type(window)
+
+
+def content_hash(*, platform: SourcePlatform = "postgresql", **keys: object) -> str:
+    (only,) = parse(workflow(table(**keys)), platform).tables
+    return only.content_hash(platform)
+
+
+# Values of the keys that say how the rows of a table are moved; the others say which.
+HOW: Json = {
+    "partitionSize": {"targetSizeMb": 5},
+    "consistency": "strict",
+    "metricsCheck": False,
+    "fingerprintCheck": False,
+    "replaceExisting": True,
+    "schemaDrift": "evolve",
+    "stagedGenerations": 5,
+    "columnNamesToPartitionBy": ["a"],
+}
+WHICH: Json = {
+    "source": {"tableName": "other"},
+    "target": {"tableName": "OTHER"},
+    "extraction": {"strategy": "unload", "externalStage": "A.B.C"},
+    "synchronization": {"strategy": "checksum"},
+    "columnTypeMappings": [{"sourceType": "A", "targetType": "INT"}],
+    "columnNameMappings": [mapping("a", "b")],
+    "primaryKeyColumns": ["a"],
+    "whereClauseCriteria": "a = 1",
+}
+
+
+def test_the_hash_of_the_content_depends_on_what_the_target_holds_alone() -> None:
+    platform: SourcePlatform = "redshift"
+    plain = content_hash(platform=platform)
+    assert {key for key, value in HOW.items() if content_hash(platform=platform, **{key: value}) != plain} == set()
+    assert len({plain, *(content_hash(platform=platform, **{key: value}) for key, value in WHICH.items())}) == 9
+    assert plain != content_hash()
+
+
+def test_every_key_of_a_table_says_either_which_rows_or_how_they_are_moved() -> None:
+    assert sorted([*HOW, *WHICH]) == sorted(str(f.alias) for f in TableConfiguration.model_fields.values())
+
+
+def test_the_hash_of_the_content_stays_with_how_a_watermark_is_followed() -> None:
+    watermark = {"strategy": "watermark", "watermarkColumn": "t"}
+    plain = content_hash(synchronization=watermark, primaryKeyColumns=["a"])
+    how: Json = {"lookback": "2h", "trackDeletions": True, "deletionLimit": 0.5}
+    assert content_hash(synchronization=watermark | how, primaryKeyColumns=["a"]) == plain
+    for which in ({"trackModifications": True}, {"watermarkColumn": "u"}):
+        assert content_hash(synchronization=watermark | which, primaryKeyColumns=["a"]) != plain
+
+
+def test_the_hash_of_the_content_is_the_same_for_defaults_that_are_written_out() -> None:
+    spelt_out: Json = {"strategy": "none", "trackModifications": False, "trackDeletions": False, "lookback": None}
+    assert content_hash(synchronization=spelt_out) == content_hash()
+    assert content_hash(synchronization={"strategy": "none"}, schemaDrift="fail") == content_hash()
+
+
+def test_the_division_of_a_table_is_content_for_checksums() -> None:
+    checksum = {"strategy": "checksum"}
+    by_column = [content_hash(synchronization=checksum, columnNamesToPartitionBy=[name]) for name in "ab"]
+    assert len({content_hash(synchronization=checksum), *by_column}) == 3
+
+
+def test_the_hash_of_the_content_is_the_same_in_every_version() -> None:
+    assert content_hash(partitionSize={"targetSizeMb": 64}) == (
+        "b4558c40bd4a55b4379a678126b26d27eb154d4c49d5cffb5f9042130eafa667"
+    )
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)

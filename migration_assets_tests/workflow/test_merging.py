@@ -60,6 +60,16 @@ MERGED: dict[str, tuple[Json, Json, Json]] = {
         {"synchronization": {"strategy": "none"}},
         {"synchronization": {"strategy": "none"}},
     ),
+    "another strategy drops what refines the watermark": (
+        {"synchronization": {**WATERMARK, "lookback": "2h", "trackDeletions": True, "deletionLimit": 0.5}},
+        {"synchronization": {"strategy": "checksum"}},
+        {"synchronization": {"strategy": "checksum"}},
+    ),
+    "a table that deletes nothing keeps the limit": (
+        {"synchronization": {**WATERMARK, "trackDeletions": True, "deletionLimit": 0.5}},
+        {"synchronization": {"trackDeletions": False}},
+        {"synchronization": {**WATERMARK, "trackDeletions": False, "deletionLimit": 0.5}},
+    ),
     "the same strategy keeps it": (
         {"synchronization": WATERMARK},
         {"synchronization": {"strategy": "watermark"}},

@@ -23,6 +23,10 @@ BEYOND_A_SCHEMA = {
     *("unload elsewhere than redshift", "stage with regular extraction", "stage without schema"),
     *("watermark without column", "column without watermark", "modifications without watermark"),
     *("modifications without key", "type that isn't one", "type mapped twice", "column mapped twice"),
+    *("lookback without watermark", "lookback of no time", "endless lookback", "lookback with a line end"),
+    *("deletions without watermark", "deletions without key", "modifications and deletions without key"),
+    *("limit without watermark", "limit without deletions"),
+    *("schedule that never comes", "unknown time zone", "time zone without schedule"),
     *("two columns to one name", "filter", "two tables, one target", "name with a line end"),
 }
 
@@ -32,6 +36,11 @@ GOOD: list[Json] = [
     workflow(table(partitionSize={"targetSizeMb": 0.5}, metricsCheck=False, consistency="strict")),
     workflow(table(partitionSize={"maxRowsPerPartition": 1, "targetSizeMb": None}, extraction=None)),
     workflow(table(source={"tableName": '"a ""b"""'}, columnNamesToPartitionBy=["[x y]", "größe"])),
+    workflow(table(schemaDrift="evolve", stagedGenerations=0), schedule="*/5 2,4 1-7 jan MON", scheduleTimeZone="UTC"),
+    *(
+        workflow(table(synchronization={"strategy": "watermark", "watermarkColumn": "t", "lookback": lookback}))
+        for lookback in ("1d 12h", 5, 0.5, None)
+    ),
     *(document for _, document in TYPICAL.values()),
 ]
 
@@ -64,6 +73,16 @@ def test_every_property_is_described() -> None:
     for definition in (schema, *schema["$defs"].values()):
         assert definition["description"]
         assert all(about.get("description") for about in definition.get("properties", {}).values())
+
+
+def test_every_default_is_one_that_may_be_written() -> None:
+    defaults = {
+        key: about["default"]
+        for key, about in json_schema()["$defs"]["TableConfiguration"]["properties"].items()
+        if "default" in about
+    }
+    assert defaults["synchronization"] == {"strategy": "none"}
+    assert not problems(workflow(table(**defaults)))
 
 
 def test_the_schema_is_json() -> None:

@@ -15,19 +15,12 @@ NOT_BUILT: dict[str, tuple[str, Json, list[str]]] = {
     "platform": ("teradata", workflow(), ["$.sourcePlatform"]),
     "platform in the file": ("sqlserver", workflow(sourcePlatform="sqlserver"), ["$.sourcePlatform"]),
     "iceberg": ("postgresql", workflow(table(target=ICEBERG)), ["$.tables[0].target.tableType"]),
-    "checksum": (
-        "postgresql",
-        workflow(table(synchronization={"strategy": "checksum"})),
-        ["$.tables[0].synchronization.strategy"],
-    ),
+    "checksum": ("postgresql", workflow(table(synchronization={"strategy": "checksum"})), []),
     "the typical unload, once for all its tables": (
         *TYPICAL["unload"],
         ["$.sourcePlatform", "$.defaultTableConfiguration.extraction.strategy"],
     ),
-    "the typical watermark": (
-        *TYPICAL["watermark"],
-        ["$.sourcePlatform", "$.defaultTableConfiguration.synchronization.strategy"],
-    ),
+    "the typical watermark": (*TYPICAL["watermark"], ["$.sourcePlatform"]),
 }
 
 
@@ -44,9 +37,9 @@ def test_loading_refuses_it_unless_asked_not_to(platform: str, document: Json, p
 
 
 def test_it_is_reported_together_with_other_problems() -> None:
-    document = workflow(table(synchronization={"strategy": "watermark"}, metricsCheck=0))
+    document = workflow(table(target={"tableType": "iceberg"}, metricsCheck=0))
     assert [problem.path for problem in problems(document, require_supported=True)] == [
-        "$.tables[0].synchronization.watermarkColumn",
-        "$.tables[0].synchronization.strategy",
+        "$.tables[0].target.icebergConfig",
+        "$.tables[0].target.tableType",
         "$.tables[0].metricsCheck",
     ]
