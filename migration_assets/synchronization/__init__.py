@@ -1,0 +1,1 @@
+"""Keeping a migrated table in step with its source."""
