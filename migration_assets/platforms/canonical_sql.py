@@ -31,9 +31,9 @@ SCALE_BITS = 200
 """Numbers near zero are multiplied by 2 to this power: their digits can't be had otherwise."""
 
 _BUCKETS = """\
-SELECT bucket AS bucket, {count} AS row_count, {high} AS high, {low} AS low
+SELECT {groups}, {count} AS row_count, {high} AS high, {low} AS low
 FROM (SELECT {hashed} FROM {relation}{where}) AS hashed
-GROUP BY bucket"""
+GROUP BY {by}"""
 _COLUMNS = """\
 SELECT {count} AS row_count, {sums}
 FROM (SELECT {hashed} FROM {relation}{where}) AS hashed"""
@@ -85,6 +85,9 @@ Buckets = RangeBuckets | HashBuckets
 Bucket = int | str | None
 """An offset from the origin of ranges, or hexadecimal digits; None holds the rows without a key."""
 
+HASH_DIGITS = 32
+"""All hexadecimal digits of a hash."""
+
 MOST_RANGES = 200
 """Ranges that a condition names one by one."""
 
@@ -99,16 +102,30 @@ class CanonicalSQL(ABC):
     # -- queries ------------------------------------------------------------------------------------
 
     def bucket_query(
-        self, relation: str, columns: Sequence[CanonicalColumn], buckets: Buckets, where: str | None
+        self,
+        relation: str,
+        columns: Sequence[CanonicalColumn],
+        buckets: Buckets,
+        where: str | None,
+        mark: str | None = None,
     ) -> str:
-        """SQL for `bucket`, `row_count`, `high`, `low`: the fingerprint of every bucket."""
+        """SQL for `bucket`, `row_count`, `high`, `low`: the fingerprint of every bucket.
+
+        Args:
+            mark: a condition that divides every bucket: `marked` is 1 for its rows that meet it, and 0 for the others.
+        """
+        groups = {"bucket": self.bucket(columns, buckets)}
+        if mark is not None:
+            groups["marked"] = f"CASE WHEN {mark} THEN 1 ELSE 0 END"
+        grouped = ", ".join(f"{value} AS {name}" for name, value in groups.items())
         return _BUCKETS.format_map(
             {
+                "groups": ", ".join(f"{name} AS {name}" for name in groups),
+                "by": ", ".join(groups),
                 "count": self.count,
                 "high": self.sum_of(self.high("h")),
                 "low": self.sum_of(self.low("h")),
-                "hashed": f"{self.bucket(columns, buckets)} AS bucket, "
-                f"{self.hash(self.row_text(columns))} AS h{self.fence_column}",
+                "hashed": f"{grouped}, {self.hash(self.row_text(columns))} AS h{self.fence_column}",
                 "relation": relation,
                 "where": _where(where),
             }
@@ -152,6 +169,14 @@ class CanonicalSQL(ABC):
         outputs = ", ".join(
             [f"{bucket} AS bucket", *(f"{self.text(column)} AS c{n}" for n, column in enumerate(columns))]
         )
+        return _ROWS.format_map({"outputs": outputs, "relation": relation, "where": _where(where)})
+
+    def keys_query(
+        self, relation: str, key: Sequence[CanonicalColumn], where: str | None, *, with_values: bool = False
+    ) -> str:
+        """SQL for `row_text`, that of the key alone, and if wanted `k0`, `k1`, …: the key's values as they stand."""
+        values = [f"{column.expression} AS k{n}" for n, column in enumerate(key)] if with_values else []
+        outputs = ", ".join([f"{self.row_text(key)} AS row_text", *values])
         return _ROWS.format_map({"outputs": outputs, "relation": relation, "where": _where(where)})
 
     def bounds_query(self, relation: str, key: CanonicalColumn, where: str | None = None) -> str:

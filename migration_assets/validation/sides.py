@@ -156,11 +156,34 @@ class Inquiry:
             BudgetExceededError: the answers didn't come in time, or are more than may come.
             SourceError, WarehouseError: a side refused.
         """
-        statements = {self.source: of_source, self.target: of_target}
-        answers = self._at_once(step, {side: partial(self._asked, side, sql) for side, sql in statements.items()})
-        rows = tuple(self._noted(step, side, statements[side], *answers[side]) for side in (self.source, self.target))
-        self._require_within_budget(step)
-        return rows[0], rows[1]
+        answers = self._answers(step, {self.source: of_source, self.target: of_target})
+        return answers[self.source], answers[self.target]
+
+    def one(self, step: str, side: Side, statement: str) -> list[Row]:
+        """The answer to a query of one side.
+
+        Raises:
+            BudgetExceededError, SourceError, WarehouseError: as for `both`.
+        """
+        return self._answers(step, {side: statement})[side]
+
+    def both_read(
+        self, step: str, of_source: tuple[str, Sequence[str]], of_target: tuple[str, Sequence[str]]
+    ) -> tuple[pa.Table, pa.Table]:
+        """The answers to two queries as Arrow tables: for many rows, or for values that are the target's own.
+
+        Args:
+            of_source: the query, and the names that its columns get. They are texts.
+            of_target: likewise; its columns are of any type.
+
+        Raises:
+            BudgetExceededError, SourceError, WarehouseError: as for `both`.
+        """
+        queries = {self.source: of_source, self.target: of_target}
+        tables = self._at_once(
+            step, {side: partial(self._read, step, side, sql, names) for side, (sql, names) in queries.items()}
+        )
+        return tables[self.source], tables[self.target]
 
     def both_hashed(
         self, step: str, of_source: str, of_target: str, columns: Mapping[str, CanonicalType]
@@ -179,6 +202,12 @@ class Inquiry:
             step, {side: partial(self._hashed, step, side, sql, columns) for side, sql in statements.items()}
         )
         return answers[self.source], answers[self.target]
+
+    def _answers(self, step: str, statements: Mapping[Side, str]) -> dict[Side, list[Row]]:
+        answers = self._at_once(step, {side: partial(self._asked, side, sql) for side, sql in statements.items()})
+        rows = {side: self._noted(step, side, sql, *answers[side]) for side, sql in statements.items()}
+        self._require_within_budget(step)
+        return rows
 
     def _at_once(self, step: str, calls: Mapping[Side, Callable[[], _Found]]) -> dict[Side, _Found]:
         """What the calls return, made at the same time; the first error ends both."""
@@ -244,10 +273,7 @@ class Inquiry:
             for bucket, fingerprint in found.items():
                 sums[bucket] = sums.get(bucket, Fingerprint.ZERO) + fingerprint
             rows, size = rows + table.num_rows, size + table.nbytes
-            with self._counting:
-                self.spent_rows += table.num_rows
-                self.spent_bytes += table.nbytes
-            self._require_within_budget(step)
+            self._count(step, table)
         evidence = Evidence(
             step=step,
             side=side.name,
@@ -260,6 +286,32 @@ class Inquiry:
         )
         self.evidence.append(evidence)
         return sums
+
+    def _read(self, step: str, side: Side, statement: str, names: Sequence[str]) -> pa.Table:
+        started = time.monotonic()
+        tables = [pa.table({name: pa.nulls(0) for name in names})]
+        for table in side.read(statement, names):
+            self._count(step, table)
+            tables.append(table)
+        # Snowflake sends whole numbers in the smallest type that each batch fits.
+        joined = pa.concat_tables(tables, promote_options="permissive")
+        evidence = Evidence(
+            step=step,
+            side=side.name,
+            sql=statement,
+            query_id=None,
+            seconds=round(time.monotonic() - started, 3),
+            rows=joined.num_rows,
+            bytes=joined.nbytes,
+        )
+        self.evidence.append(evidence)
+        return joined
+
+    def _count(self, step: str, table: pa.Table) -> None:
+        with self._counting:
+            self.spent_rows += table.num_rows
+            self.spent_bytes += table.nbytes
+        self._require_within_budget(step)
 
     def _noted(self, step: str, side: Side, statement: str, found: Answer, seconds: float) -> list[Row]:
         size = sum(len(str(value)) for row in found.rows for value in row.values())
@@ -275,7 +327,7 @@ class Inquiry:
                 seconds=round(seconds, 3),
                 rows=len(found.rows),
                 bytes=size,
-                fingerprint=str(total(read_buckets(found.rows))) if has_sums else None,
+                fingerprint=str(sum(map(Fingerprint.of, found.rows), Fingerprint.ZERO)) if has_sums else None,
             )
         )
         return found.rows

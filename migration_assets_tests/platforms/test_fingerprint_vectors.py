@@ -370,8 +370,10 @@ def queries(platform: CanonicalSQL) -> dict[str, str]:
         "fingerprints of some hashes": platform.bucket_query(
             "t", COLUMNS[:3], HashBuckets((key,), 4), platform.in_buckets(COLUMNS[:3], hashes, ["0a3", "fff"])
         ),
+        "fingerprints of marked ranges": platform.bucket_query("t", COLUMNS[1:2], ranges, None, mark="id > 9"),
         "fingerprints of columns": platform.column_query("t", COLUMNS[2:4], [key], None),
         "rows": platform.rows_query("t", COLUMNS[:2], None, platform.bucket(COLUMNS[:2], ranges)),
+        "keys": platform.keys_query("t", COLUMNS[:2], "id > 0", with_values=True),
         "bounds": platform.bounds_query("t", key),
     }
 

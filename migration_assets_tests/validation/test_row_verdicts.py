@@ -14,6 +14,7 @@ import pytest
 from migration_assets.platforms.duckdb.canonical import DuckDBSQL
 from migration_assets.resources.warehouses.base import Answer
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
+from migration_assets.validation.levels import buckets as buckets_level
 from migration_assets.validation.levels import rows as rows_level
 from migration_assets.validation.sides import BudgetExceededError, Inquiry, Side, SideName
 from migration_assets.workflow import Budget
@@ -41,7 +42,7 @@ def rewritten_json(monkeypatch: pytest.MonkeyPatch) -> None:
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables of a few hundred rows take every step."""
     monkeypatch.setattr(rows_level, "FEW_ROWS", 20)
-    monkeypatch.setattr(rows_level, "ROWS_PER_BUCKET", 8)
+    monkeypatch.setattr(buckets_level, "ROWS_PER_BUCKET", 8)
 
 
 @pytest.mark.usefixtures("rewritten_json")

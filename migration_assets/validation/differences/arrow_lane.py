@@ -98,9 +98,13 @@ def row_texts(columns: Sequence[pa.Array | pa.ChunkedArray], canonicals: Sequenc
 
 
 def row_hashes(columns: Sequence[pa.Array | pa.ChunkedArray], canonicals: Sequence[CanonicalType]) -> tuple[Lane, Lane]:
-    """The lanes `high` and `low` of every row's md5: the low 60 bits of its upper and of its lower 64 bits."""
-    texts = row_texts(columns, canonicals).cast(pa.binary()).to_pylist()
-    digests = b"".join([md5(text, usedforsecurity=False).digest() for text in texts])
+    """The lanes `high` and `low` of every row."""
+    return text_hashes(row_texts(columns, canonicals))
+
+
+def text_hashes(texts: pa.Array) -> tuple[Lane, Lane]:
+    """The lanes `high` and `low` of row texts' md5: the low 60 bits of its upper and of its lower 64 bits."""
+    digests = b"".join([md5(text, usedforsecurity=False).digest() for text in texts.cast(pa.binary()).to_pylist()])
     halves = np.frombuffer(digests, dtype=">u8").astype(np.uint64).reshape(-1, 2) & _LANE_MASK
     return halves[:, 0], halves[:, 1]
 
@@ -117,6 +121,15 @@ def fingerprint(table: pa.Table | pa.RecordBatch, canonicals: Mapping[str, Canon
     total = Fingerprint.ZERO
     for rows in _slices(_selected(table, canonicals)):
         high, low = row_hashes(rows.columns, list(canonicals.values()))
+        total += Fingerprint(len(high), _sum(high), _sum(low))
+    return total
+
+
+def text_fingerprint(texts: pa.Array | pa.ChunkedArray) -> Fingerprint:
+    """The fingerprint of rows whose row texts these are."""
+    total = Fingerprint.ZERO
+    for start in range(0, len(texts), _MOST_ROWS):
+        high, low = text_hashes(_one_chunk(texts.slice(start, _MOST_ROWS)))
         total += Fingerprint(len(high), _sum(high), _sum(low))
     return total
 

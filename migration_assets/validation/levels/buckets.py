@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from migration_assets.platforms.canonical import CanonicalKind, Fingerprint
-from migration_assets.platforms.canonical_sql import Bucket, Buckets, HashBuckets, RangeBuckets
+from migration_assets.platforms.canonical_sql import HASH_DIGITS, Bucket, Buckets, HashBuckets, RangeBuckets
 from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.validation.alignment import ComparedColumn
 from migration_assets.validation.results import BucketFinding
+from migration_assets.validation.sides import Inquiry
+
+MOST_BUCKETS = 4096
+"""Of the first scan: their sums are about 250 kB a side."""
+
+ROWS_PER_BUCKET = 64
+"""Fewer rows than these are not worth a bucket of their own."""
 
 MOST_LEAVES = 300_000
 """Of the second scan, for both sides together about 35 MB when everything differs."""
 
 ROWS_PER_LEAF = 8
+
+MOST_LISTED = 20_000
+"""Leaves that one statement names: a statement has a largest size."""
+
+_WIDEST = 2**62
+"""Keys further apart, or further from zero, could overflow the arithmetic of 64 bits."""
 
 Sums = Mapping[Bucket, Fingerprint]
 
@@ -54,14 +68,78 @@ class PairedBuckets:
             )
         assert isinstance(source, HashBuckets)
         assert isinstance(target, HashBuckets)
-        digits = source.digits + max(1, round(math.log(parts, 16)))
+        if source.digits >= HASH_DIGITS:
+            return None
+        digits = min(HASH_DIGITS, source.digits + max(1, round(math.log(parts, 16))))
         return PairedBuckets(HashBuckets(source.columns, digits), HashBuckets(target.columns, digits))
+
+    def of_single_keys(self) -> PairedBuckets:
+        """Buckets as fine as can be, one for each key, where these are of the key."""
+        source, target = self.of_source, self.of_target
+        if isinstance(source, RangeBuckets) and isinstance(target, RangeBuckets):
+            return PairedBuckets(replace(source, width=1), replace(target, width=1))
+        assert isinstance(source, HashBuckets)
+        assert isinstance(target, HashBuckets)
+        return PairedBuckets(replace(source, digits=HASH_DIGITS), replace(target, digits=HASH_DIGITS))
+
+    def holding(self, finer: Bucket) -> Bucket:
+        """The bucket that one of a finer division lies in."""
+        if isinstance(finer, str):
+            assert isinstance(self.of_source, HashBuckets)
+            return finer[: self.of_source.digits]
+        assert isinstance(self.of_source, RangeBuckets)
+        return None if finer is None else finer - finer % self.of_source.width
 
     def read(self, name: str | None) -> Bucket:
         """A bucket whose name came as text."""
         if name is None or isinstance(self.of_source, HashBuckets):
             return name
         return int(name)
+
+
+def wanted_buckets(estimated_rows: int, chosen: int | None = None) -> int:
+    """How many buckets the first scan should have; `chosen` is the user's number."""
+    return min(chosen or math.ceil(max(1, estimated_rows) / ROWS_PER_BUCKET), MOST_BUCKETS)
+
+
+def first_buckets(
+    inquiry: Inquiry, column: ComparedColumn | None, key: Sequence[ComparedColumn], wanted: int
+) -> PairedBuckets:
+    """About so many buckets: ranges of a whole-number column, where there is one, or of hashes of the key.
+
+    Raises:
+        BudgetExceededError, SourceError, WarehouseError: the bounds of the column could not be had.
+    """
+    bounds = _bounds(inquiry, column) if column is not None else None
+    if column is not None and bounds is not None:
+        low, high = bounds
+        # A power of two, which leaves divide without rest.
+        width = 1 << max(0, math.ceil(math.log2((high - low + 1) / wanted)))
+        return PairedBuckets.of_ranges(column, low, width)
+    digits = min(3, round(math.log(max(1, wanted), 16)))
+    return PairedBuckets.of_hashes(key, max(1, digits))
+
+
+def _bounds(inquiry: Inquiry, column: ComparedColumn) -> tuple[int, int] | None:
+    """The smallest and the largest key of both sides; None where ranges of them can't be had."""
+    source, target = inquiry.source, inquiry.target
+    answers = inquiry.both(
+        "bounds of the key",
+        source.sql.bounds_query(source.relation, column.of_source, source.where),
+        target.sql.bounds_query(target.relation, column.of_target, target.where),
+    )
+    values = [value for side in answers for value in (side[0]["low"], side[0]["high"]) if value is not None]
+    bounds = [bound for value in values if (bound := _whole_number(value)) is not None]
+    if not bounds or len(bounds) < len(values):
+        return None
+    low, high = min(bounds), max(bounds)
+    return (low, high) if high - low < _WIDEST and max(abs(low), abs(high)) < _WIDEST else None
+
+
+def _whole_number(value: object) -> int | None:
+    """A bound of a key; None for what is no whole number (NaN, a fraction)."""
+    number = Decimal(str(value))
+    return int(number) if number.is_finite() and number == number.to_integral_value() else None
 
 
 def is_whole(column: ComparedColumn) -> bool:

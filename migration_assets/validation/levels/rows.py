@@ -13,11 +13,9 @@ What the sums call different must be found in the rows; where it isn't, the outc
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 
 from migration_assets.platforms.base import Row
 from migration_assets.platforms.canonical import CanonicalKind, CanonicalType, Fingerprint, whole
@@ -25,23 +23,20 @@ from migration_assets.platforms.canonical_sql import Bucket, Buckets, CanonicalC
 from migration_assets.validation.alignment import Alignment, ComparedColumn
 from migration_assets.validation.differences.cells import PulledRow, RowDifference, compare_rows
 from migration_assets.validation.levels.buckets import (
+    MOST_LISTED,
     PairedBuckets,
     Sums,
     count,
     different,
     findings,
+    first_buckets,
     is_whole,
     largest,
+    wanted_buckets,
 )
 from migration_assets.validation.levels.column_metrics import in_parts
 from migration_assets.validation.results import BucketFinding, RowKind
 from migration_assets.validation.sides import BudgetExceededError, Inquiry, Side, read_bucket, read_buckets, total
-
-MOST_BUCKETS = 4096
-"""Of the first scan: their sums are about 250 kB a side."""
-
-ROWS_PER_BUCKET = 64
-"""Fewer rows than these are not worth a bucket of their own."""
 
 FEW_ROWS = 10_000
 """Rows of differing buckets that are fetched at once, without dividing them further."""
@@ -49,14 +44,8 @@ FEW_ROWS = 10_000
 MOST_CELLS = 3_000_000
 """Values that are fetched from a side at the most; leaves beyond are counted, not looked into."""
 
-MOST_LISTED = 20_000
-"""Leaves that one statement names: a statement has a largest size."""
-
 COLUMNS_PER_QUERY = 400
 """Two sums a column, and a query of PostgreSQL has 1,664 outputs at the most."""
-
-_WIDEST = 2**62
-"""Keys further apart, or further from zero, could overflow the arithmetic of 64 bits."""
 
 
 @dataclass
@@ -122,8 +111,7 @@ class RowComparison:
         self._key_is_unique = alignment.key_is_unique
         self._partition_column = partition_column
         self._hides_keys = hides_keys
-        wanted = chunks or math.ceil(max(1, estimated_rows) / ROWS_PER_BUCKET)
-        self._wanted_buckets = min(wanted, MOST_BUCKETS)
+        self._wanted_buckets = wanted_buckets(estimated_rows, chunks)
 
     def run(self) -> RowsOutcome:
         """Everything from the first scan to the last cell.
@@ -157,15 +145,7 @@ class RowComparison:
     # -- buckets ------------------------------------------------------------------------------------
 
     def _first_buckets(self) -> PairedBuckets:
-        column = self._range_column()
-        bounds = self._bounds(column) if column is not None else None
-        if column is not None and bounds is not None:
-            low, high = bounds
-            # A power of two, which leaves divide without rest.
-            width = 1 << max(0, math.ceil(math.log2((high - low + 1) / self._wanted_buckets)))
-            return PairedBuckets.of_ranges(column, low, width)
-        digits = min(3, round(math.log(max(1, self._wanted_buckets), 16)))
-        return PairedBuckets.of_hashes(self._key, max(1, digits))
+        return first_buckets(self._inquiry, self._range_column(), self._key, self._wanted_buckets)
 
     def _range_column(self) -> ComparedColumn | None:
         """A whole number whose ranges an index finds: the first of the key, or the user's choice."""
@@ -176,21 +156,6 @@ class RowComparison:
         else:
             chosen = list(self._key[:1])
         return next((column for column in chosen if is_whole(column)), None)
-
-    def _bounds(self, column: ComparedColumn) -> tuple[int, int] | None:
-        """The smallest and the largest key of both sides; None where ranges of them can't be had."""
-        source, target = self._inquiry.source, self._inquiry.target
-        answers = self._inquiry.both(
-            "bounds of the key",
-            source.sql.bounds_query(source.relation, column.of_source, source.where),
-            target.sql.bounds_query(target.relation, column.of_target, target.where),
-        )
-        values = [value for side in answers for value in (side[0]["low"], side[0]["high"]) if value is not None]
-        bounds = [bound for value in values if (bound := _whole_number(value)) is not None]
-        if not bounds or len(bounds) < len(values):
-            return None
-        low, high = min(bounds), max(bounds)
-        return (low, high) if high - low < _WIDEST and max(abs(low), abs(high)) < _WIDEST else None
 
     # -- location -----------------------------------------------------------------------------------
 
@@ -432,12 +397,6 @@ def _of_source(column: ComparedColumn) -> CanonicalColumn:
 
 def _of_target(column: ComparedColumn) -> CanonicalColumn:
     return column.of_target
-
-
-def _whole_number(value: object) -> int | None:
-    """A bound of a key; None for what is no whole number (NaN, a fraction)."""
-    number = Decimal(str(value))
-    return int(number) if number.is_finite() and number == number.to_integral_value() else None
 
 
 def _joined(differences: Sequence[RowDifference], more: Sequence[RowDifference]) -> tuple[RowDifference, ...]:

@@ -54,11 +54,17 @@ SELECT bucket AS bucket, COUNT(*) AS row_count, SUM(CAST('0x' || SUBSTRING(h, 2,
 -- fingerprints of some hashes
 SELECT bucket AS bucket, COUNT(*) AS row_count, SUM(CAST('0x' || SUBSTRING(h, 2, 15) AS BIGINT)) AS high, SUM(CAST('0x' || SUBSTRING(h, 18, 15) AS BIGINT)) AS low FROM (SELECT SUBSTRING(MD5(CONCAT_WS('|', CAST("id" AS TEXT))), 1, 4) AS bucket, MD5(CONCAT_WS('|', COALESCE(CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END, (CHR(92) || 'N')), CAST("id" AS TEXT), COALESCE((CAST("amount" AS TEXT) || '00'), (CHR(92) || 'N')))) AS h FROM t WHERE SUBSTRING(MD5(CONCAT_WS('|', CAST("id" AS TEXT))), 1, 3) IN ('0a3', 'fff')) AS hashed GROUP BY bucket;
 
+-- fingerprints of marked ranges
+SELECT bucket AS bucket, marked AS marked, COUNT(*) AS row_count, SUM(CAST('0x' || SUBSTRING(h, 2, 15) AS BIGINT)) AS high, SUM(CAST('0x' || SUBSTRING(h, 18, 15) AS BIGINT)) AS low FROM (SELECT ((CAST("id" AS BIGINT) - (-5)) - (CAST("id" AS BIGINT) - (-5)) % 1000) AS bucket, CASE WHEN id > 9 THEN 1 ELSE 0 END AS marked, MD5(CONCAT_WS('|', CAST("id" AS TEXT))) AS h FROM t) AS hashed GROUP BY bucket, marked;
+
 -- fingerprints of columns
 SELECT COUNT(*) AS row_count, SUM(CAST('0x' || SUBSTRING(h0, 2, 15) AS BIGINT)) AS high_0, SUM(CAST('0x' || SUBSTRING(h0, 18, 15) AS BIGINT)) AS low_0, SUM(CAST('0x' || SUBSTRING(h1, 2, 15) AS BIGINT)) AS high_1, SUM(CAST('0x' || SUBSTRING(h1, 18, 15) AS BIGINT)) AS low_1 FROM (SELECT MD5(CONCAT_WS('|', CAST("id" AS TEXT), COALESCE((CAST("amount" AS TEXT) || '00'), (CHR(92) || 'N')))) AS h0, MD5(CONCAT_WS('|', CAST("id" AS TEXT), COALESCE(CASE WHEN RIGHT(CAST("price" AS TEXT), 2) = '00' THEN LEFT(CAST("price" AS TEXT), LENGTH(CAST("price" AS TEXT)) - 2) ELSE RTRIM(CAST("price" AS TEXT), '0') END, (CHR(92) || 'N')))) AS h1 FROM t) AS hashed;
 
 -- rows
 SELECT ((CAST("id" AS BIGINT) - (-5)) - (CAST("id" AS BIGINT) - (-5)) % 1000) AS bucket, CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END AS c0, CAST("id" AS TEXT) AS c1 FROM t;
+
+-- keys
+SELECT CONCAT_WS('|', COALESCE(CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END, (CHR(92) || 'N')), CAST("id" AS TEXT)) AS row_text, "flag" AS k0, "id" AS k1 FROM t WHERE id > 0;
 
 -- bounds
 SELECT MIN("id") AS low, MAX("id") AS high FROM t;

@@ -64,12 +64,20 @@ SELECT bucket AS bucket, COUNT(*) AS row_count, SUM(substring(h FROM 5 FOR 60)::
 FROM (SELECT SUBSTRING(md5(concat_ws('|', CASE WHEN ("id")::text::numeric = round(("id")::text::numeric, 0) THEN round(("id")::text::numeric, 0)::text ELSE trim_scale(("id")::text::numeric)::text END)), 1, 4) AS bucket, ('x' || md5(concat_ws('|', COALESCE(CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END, (CHR(92) || 'N')), CASE WHEN ("id")::text::numeric = round(("id")::text::numeric, 0) THEN round(("id")::text::numeric, 0)::text ELSE trim_scale(("id")::text::numeric)::text END, COALESCE((CASE WHEN ("amount")::text::numeric = round(("amount")::text::numeric, 2) THEN round(("amount")::text::numeric, 2)::text ELSE trim_scale(("amount")::text::numeric)::text END || '00'), (CHR(92) || 'N')))))::bit(128) AS h, clock_timestamp() AS fence FROM t WHERE SUBSTRING(md5(concat_ws('|', CASE WHEN ("id")::text::numeric = round(("id")::text::numeric, 0) THEN round(("id")::text::numeric, 0)::text ELSE trim_scale(("id")::text::numeric)::text END)), 1, 3) IN ('0a3', 'fff')) AS hashed
 GROUP BY bucket;
 
+-- fingerprints of marked ranges
+SELECT bucket AS bucket, marked AS marked, COUNT(*) AS row_count, SUM(substring(h FROM 5 FOR 60)::bigint) AS high, SUM(substring(h FROM 69 FOR 60)::bigint) AS low
+FROM (SELECT ((CAST("id" AS BIGINT) - (-5)) - MOD((CAST("id" AS BIGINT) - (-5)), 1000)) AS bucket, CASE WHEN id > 9 THEN 1 ELSE 0 END AS marked, ('x' || md5(concat_ws('|', CASE WHEN ("id")::text::numeric = round(("id")::text::numeric, 0) THEN round(("id")::text::numeric, 0)::text ELSE trim_scale(("id")::text::numeric)::text END)))::bit(128) AS h, clock_timestamp() AS fence FROM t) AS hashed
+GROUP BY bucket, marked;
+
 -- fingerprints of columns
 SELECT COUNT(*) AS row_count, SUM(substring(h0 FROM 5 FOR 60)::bigint) AS high_0, SUM(substring(h0 FROM 69 FOR 60)::bigint) AS low_0, SUM(substring(h1 FROM 5 FOR 60)::bigint) AS high_1, SUM(substring(h1 FROM 69 FOR 60)::bigint) AS low_1
 FROM (SELECT ('x' || md5(concat_ws('|', CASE WHEN ("id")::text::numeric = round(("id")::text::numeric, 0) THEN round(("id")::text::numeric, 0)::text ELSE trim_scale(("id")::text::numeric)::text END, COALESCE((CASE WHEN ("amount")::text::numeric = round(("amount")::text::numeric, 2) THEN round(("amount")::text::numeric, 2)::text ELSE trim_scale(("amount")::text::numeric)::text END || '00'), (CHR(92) || 'N')))))::bit(128) AS h0, ('x' || md5(concat_ws('|', CASE WHEN ("id")::text::numeric = round(("id")::text::numeric, 0) THEN round(("id")::text::numeric, 0)::text ELSE trim_scale(("id")::text::numeric)::text END, COALESCE(CASE WHEN RIGHT(CASE WHEN ("price")::text::numeric = round(("price")::text::numeric, 4) THEN round(("price")::text::numeric, 4)::text ELSE trim_scale(("price")::text::numeric)::text END, 2) = '00' THEN LEFT(CASE WHEN ("price")::text::numeric = round(("price")::text::numeric, 4) THEN round(("price")::text::numeric, 4)::text ELSE trim_scale(("price")::text::numeric)::text END, LENGTH(CASE WHEN ("price")::text::numeric = round(("price")::text::numeric, 4) THEN round(("price")::text::numeric, 4)::text ELSE trim_scale(("price")::text::numeric)::text END) - 2) ELSE RTRIM(CASE WHEN ("price")::text::numeric = round(("price")::text::numeric, 4) THEN round(("price")::text::numeric, 4)::text ELSE trim_scale(("price")::text::numeric)::text END, '0') END, (CHR(92) || 'N')))))::bit(128) AS h1, clock_timestamp() AS fence FROM t) AS hashed;
 
 -- rows
 SELECT ((CAST("id" AS BIGINT) - (-5)) - MOD((CAST("id" AS BIGINT) - (-5)), 1000)) AS bucket, CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END AS c0, CASE WHEN ("id")::text::numeric = round(("id")::text::numeric, 0) THEN round(("id")::text::numeric, 0)::text ELSE trim_scale(("id")::text::numeric)::text END AS c1 FROM t;
+
+-- keys
+SELECT concat_ws('|', COALESCE(CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END, (CHR(92) || 'N')), CASE WHEN ("id")::text::numeric = round(("id")::text::numeric, 0) THEN round(("id")::text::numeric, 0)::text ELSE trim_scale(("id")::text::numeric)::text END) AS row_text, "flag" AS k0, "id" AS k1 FROM t WHERE id > 0;
 
 -- bounds
 SELECT MIN("id") AS low, MAX("id") AS high FROM t;

@@ -64,12 +64,20 @@ SELECT bucket AS bucket, COUNT(*) AS row_count, SUM(STRTOL(SUBSTRING(h, 2, 15), 
 FROM (SELECT SUBSTRING(MD5(CAST("id" AS VARCHAR(64))), 1, 4) AS bucket, MD5((COALESCE(CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END, (CHR(92) || 'N')) || '|' || CAST("id" AS VARCHAR(64)) || '|' || COALESCE((CAST("amount" AS VARCHAR(64)) || '00'), (CHR(92) || 'N')))) AS h FROM t WHERE SUBSTRING(MD5(CAST("id" AS VARCHAR(64))), 1, 3) IN ('0a3', 'fff')) AS hashed
 GROUP BY bucket;
 
+-- fingerprints of marked ranges
+SELECT bucket AS bucket, marked AS marked, COUNT(*) AS row_count, SUM(STRTOL(SUBSTRING(h, 2, 15), 16)) AS high, SUM(STRTOL(SUBSTRING(h, 18, 15), 16)) AS low
+FROM (SELECT ((CAST("id" AS BIGINT) - (-5)) - MOD((CAST("id" AS BIGINT) - (-5)), 1000)) AS bucket, CASE WHEN id > 9 THEN 1 ELSE 0 END AS marked, MD5(CAST("id" AS VARCHAR(64))) AS h FROM t) AS hashed
+GROUP BY bucket, marked;
+
 -- fingerprints of columns
 SELECT COUNT(*) AS row_count, SUM(STRTOL(SUBSTRING(h0, 2, 15), 16)) AS high_0, SUM(STRTOL(SUBSTRING(h0, 18, 15), 16)) AS low_0, SUM(STRTOL(SUBSTRING(h1, 2, 15), 16)) AS high_1, SUM(STRTOL(SUBSTRING(h1, 18, 15), 16)) AS low_1
 FROM (SELECT MD5((CAST("id" AS VARCHAR(64)) || '|' || COALESCE((CAST("amount" AS VARCHAR(64)) || '00'), (CHR(92) || 'N')))) AS h0, MD5((CAST("id" AS VARCHAR(64)) || '|' || COALESCE(CASE WHEN RIGHT(CAST("price" AS VARCHAR(64)), 2) = '00' THEN LEFT(CAST("price" AS VARCHAR(64)), LENGTH(CAST("price" AS VARCHAR(64))) - 2) ELSE RTRIM(CAST("price" AS VARCHAR(64)), '0') END, (CHR(92) || 'N')))) AS h1 FROM t) AS hashed;
 
 -- rows
 SELECT ((CAST("id" AS BIGINT) - (-5)) - MOD((CAST("id" AS BIGINT) - (-5)), 1000)) AS bucket, CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END AS c0, CAST("id" AS VARCHAR(64)) AS c1 FROM t;
+
+-- keys
+SELECT (COALESCE(CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END, (CHR(92) || 'N')) || '|' || CAST("id" AS VARCHAR(64))) AS row_text, "flag" AS k0, "id" AS k1 FROM t WHERE id > 0;
 
 -- bounds
 SELECT MIN("id") AS low, MAX("id") AS high FROM t;

@@ -54,11 +54,17 @@ SELECT "bucket" AS "bucket", COUNT(*) AS "row_count", SUM(MD5_NUMBER_UPPER64("h"
 -- fingerprints of some hashes
 SELECT "bucket" AS "bucket", COUNT(*) AS "row_count", SUM(MD5_NUMBER_UPPER64("h") % 1152921504606846976) AS "high", SUM(MD5_NUMBER_LOWER64("h") % 1152921504606846976) AS "low" FROM (SELECT SUBSTRING(MD5(TO_CHAR("id")), 1, 4) AS "bucket", (COALESCE(CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END, (CHR(92) || 'N')) || '|' || TO_CHAR("id") || '|' || COALESCE((TO_CHAR("amount") || '00'), (CHR(92) || 'N'))) AS "h" FROM "t" WHERE SUBSTRING(MD5(TO_CHAR("id")), 1, 3) IN ('0a3', 'fff')) AS "hashed" GROUP BY "bucket";
 
+-- fingerprints of marked ranges
+SELECT "bucket" AS "bucket", "marked" AS "marked", COUNT(*) AS "row_count", SUM(MD5_NUMBER_UPPER64("h") % 1152921504606846976) AS "high", SUM(MD5_NUMBER_LOWER64("h") % 1152921504606846976) AS "low" FROM (SELECT ((CAST("id" AS DECIMAL(38, 0)) - (-5)) - (CAST("id" AS DECIMAL(38, 0)) - (-5)) % 1000) AS "bucket", CASE WHEN "id" > 9 THEN 1 ELSE 0 END AS "marked", TO_CHAR("id") AS "h" FROM "t") AS "hashed" GROUP BY "bucket", "marked";
+
 -- fingerprints of columns
 SELECT COUNT(*) AS "row_count", SUM(MD5_NUMBER_UPPER64("h0") % 1152921504606846976) AS "high_0", SUM(MD5_NUMBER_LOWER64("h0") % 1152921504606846976) AS "low_0", SUM(MD5_NUMBER_UPPER64("h1") % 1152921504606846976) AS "high_1", SUM(MD5_NUMBER_LOWER64("h1") % 1152921504606846976) AS "low_1" FROM (SELECT (TO_CHAR("id") || '|' || COALESCE((TO_CHAR("amount") || '00'), (CHR(92) || 'N'))) AS "h0", (TO_CHAR("id") || '|' || COALESCE(CASE WHEN RIGHT(TO_CHAR("price"), 2) = '00' THEN LEFT(TO_CHAR("price"), LENGTH(TO_CHAR("price")) - 2) ELSE RTRIM(TO_CHAR("price"), '0') END, (CHR(92) || 'N'))) AS "h1" FROM "t") AS "hashed";
 
 -- rows
 SELECT ((CAST("id" AS DECIMAL(38, 0)) - (-5)) - (CAST("id" AS DECIMAL(38, 0)) - (-5)) % 1000) AS "bucket", CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END AS "c0", TO_CHAR("id") AS "c1" FROM "t";
+
+-- keys
+SELECT (COALESCE(CASE WHEN "flag" THEN '1' WHEN NOT "flag" THEN '0' END, (CHR(92) || 'N')) || '|' || TO_CHAR("id")) AS "row_text", "flag" AS "k0", "id" AS "k1" FROM "t" WHERE "id" > 0;
 
 -- bounds
 SELECT MIN("id") AS "low", MAX("id") AS "high" FROM "t";
