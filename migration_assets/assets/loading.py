@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 
 from migration_assets.assets.generations import load_table_name, plan_of, progress_of
+from migration_assets.io_managers.layout import generation_folder, manifest_path
 from migration_assets.planning import TablePlan
 from migration_assets.platforms.base import TableName
 from migration_assets.resources.ledger import GenerationRecord, Ledger, PartitionStatus
@@ -78,8 +79,9 @@ def load_partitions(
             try:
                 _copy(batch, load, columns, stage, warehouse)
             except (LoadError, WarehouseError) as error:
-                _record_failure(ledger, generation, loaded, str(error))
-                raise
+                damaged = _discard_damaged(batch, stage, generation_folder(plan, generation.number))
+                _record_failure(ledger, generation, loaded, f"{error}{damaged}")
+                raise LoadError(f"{error}{damaged}") from error
             ledger.update_partitions(generation.id, loaded, PartitionStatus.LOADED)
     return {
         key: {
@@ -156,6 +158,22 @@ def _copy(
                     f"the file {file.path} has {file.rows:,} rows and {rows.get(file.path, 0):,} were loaded; "
                     f"the load table {load} is dropped, start again"
                 )
+
+
+def _discard_damaged(batch: Sequence[Manifest], stage: Stage, folder: str) -> str:
+    """Has partitions extracted again whose files are not on the stage as they were written.
+
+    Returns:
+        What was found, for people.
+    """
+    damaged: list[str] = []
+    for manifest in batch:
+        if found := stage.damaged(f"{folder}/data/{manifest.partition}", manifest.files):
+            damaged += found
+            stage.delete(manifest_path(folder, manifest.partition))
+    if not damaged:
+        return ""
+    return f". Not on the stage as they were written: {', '.join(damaged)}: start again, which extracts them anew"
 
 
 def _due(

@@ -34,14 +34,14 @@ from migration_assets.io_managers.layout import (
 from migration_assets.io_managers.parquet_files import write_parquet_files
 from migration_assets.resources.ledger import Ledger, PartitionStatus
 from migration_assets.resources.sources.base import SourceError, TransientSourceError
-from migration_assets.resources.stages.base import Manifest, Stage, StageError
+from migration_assets.resources.stages.base import DamagedFileError, Manifest, Stage, StageError
 from migration_assets.synchronization.deletions import Deletions
 from migration_assets.synchronization.progress import Progress
 from migration_assets.synchronization.scope import Scope, checksum_text, settle
 from migration_assets.validation.migrations.source_facts import collect_source_facts
 
 ATTEMPTS = 4
-"""Attempts at a partition when the connection breaks."""
+"""Attempts at a partition when the connection breaks, or its files don't arrive whole on the stage."""
 
 PAUSE = wait_exponential(multiplier=0.5, max=15) + wait_random(0, 1)
 """Seconds before the next of them."""
@@ -150,7 +150,7 @@ class StagingRun:
                 "rows": found.source_rows,
                 "deleted": found.keys.num_rows,
                 "deleted_files": tuple(files),
-                "keys_pulled": found.pulled,
+                "keys_pulled": found.pulled_keys,
             }
         )
 
@@ -283,7 +283,7 @@ class StagingRun:
 
     def _write_with_retries(self, key: str, reader: PartitionReader, scope: Scope) -> Manifest:
         attempts = Retrying(
-            retry=retry_if_exception_type(TransientSourceError),
+            retry=retry_if_exception_type((TransientSourceError, DamagedFileError)),
             stop=stop_after_attempt(ATTEMPTS),
             wait=PAUSE,
             sleep=self._pause,
@@ -334,6 +334,10 @@ class StagingRun:
                 raise SourceError(
                     f"the source sent {manifest.source_rows:,} rows and {manifest.rows:,} were written: "
                     "run again; if it happens twice, it is a fault of this program"
+                )
+            if damaged := self.stage.damaged(folder, files):
+                raise DamagedFileError(
+                    f"stage {self.stage.uri}: {', '.join(damaged)} did not arrive whole: look at the stage's storage"
                 )
             # From here on the data stay: a stage that keeps the manifest may still answer with an error.
             sealed = True

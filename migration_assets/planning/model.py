@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from migration_assets.platforms.base import Bound, SourceColumn, SourceTable, TableName, TargetColumn
-from migration_assets.platforms.types import ColumnType
+from migration_assets.platforms.types import ColumnType, Kind
 
 
 class PlanError(Exception):
@@ -64,6 +64,12 @@ class PlannedColumn(_Frozen):
     expression: str
     repeats: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the value is the column as it stands, of a type that says its digits."""
+        is_column = self.expression[1:-1] == self.source.name
+        return is_column and (self.type.kind is Kind.INTEGER or bool(self.source.type_arguments))
 
 
 class PlannedPartition(_Frozen):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 
 from migration_assets.planning import TablePlan
 from migration_assets.resources.sources.base import Snapshot, Source
@@ -53,7 +52,6 @@ def deletions_finder(
                         moving_condition(plan, source.platform, progress),
                         estimated_rows=target.rows,
                         limit=math.floor(asked.deletion_limit * target.rows),
-                        read_target=partial(warehouse.read, database=plan.target.database),
                     )
             except TooManyDeletionsError as error:
                 raise TooManyDeletionsError(

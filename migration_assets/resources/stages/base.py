@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import BinaryIO
@@ -56,6 +57,10 @@ class StageError(Exception):
     """The stage can't be read or written; the text names the path and the cure."""
 
 
+class DamagedFileError(StageError):
+    """A file is not on the stage as it was written."""
+
+
 class Stage(ABC):
     """A place for files. Paths are relative to the stage's root and use forward slashes."""
 
@@ -77,8 +82,23 @@ class Stage(ABC):
         """Reads a small file."""
 
     @abstractmethod
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """The paths of all files under a folder with the bytes of each; empty when there is no such folder."""
+
     def list_files(self, prefix: str) -> list[str]:
         """The paths of all files under a folder, sorted; empty when there is no such folder."""
+        return sorted(self.sizes(prefix))
+
+    def damaged(self, folder: str, files: Sequence[StagedFile]) -> list[str]:
+        """Those of the files of a folder that are missing, or not there whole."""
+        if not files:
+            return []
+        found = self.sizes(folder)
+        return [file.path for file in files if not self.is_whole(file, found.get(file.path))]
+
+    def is_whole(self, file: StagedFile, size: int | None) -> bool:
+        """Whether a file that has so many bytes on the stage is the one that was written."""
+        return size == file.bytes
 
     @abstractmethod
     def delete(self, prefix: str) -> None:

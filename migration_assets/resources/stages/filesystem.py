@@ -113,14 +113,14 @@ class FileSystemStage(ConfigurableResource, Stage):  # type: ignore[type-arg]
         except OSError as error:
             raise self._failure("read", path, error) from error
 
-    def list_files(self, prefix: str) -> list[str]:
+    def sizes(self, prefix: str) -> dict[str, int]:
         selector = fs.FileSelector(self._full(prefix), recursive=True, allow_not_found=True)
         skipped = len(self.base_path) + 1
         try:
             found = self.filesystem.get_file_info(selector)
         except OSError as error:
             raise self._failure("list", prefix, error) from error
-        return sorted(info.path[skipped:] for info in found if info.type == fs.FileType.File)
+        return {info.path[skipped:]: int(info.size) for info in found if info.type == fs.FileType.File}
 
     def delete(self, prefix: str) -> None:
         full = self._full(prefix)

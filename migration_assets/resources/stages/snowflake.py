@@ -20,10 +20,11 @@ from migration_assets.resources.snowflake_sessions import (
     SnowflakeClient,
     SnowflakeSessionError,
 )
-from migration_assets.resources.stages.base import Stage, StageError
+from migration_assets.resources.stages.base import Stage, StagedFile, StageError
 
 _UPLOADED = "UPLOADED"
 _DOWNLOADED = "DOWNLOADED"
+_CIPHER_BLOCK = 16
 
 
 class SnowflakeInternalStage(SnowflakeClient, Stage):
@@ -83,12 +84,15 @@ class SnowflakeInternalStage(SnowflakeClient, Stage):
                 raise StageError(f"stage {self.uri}: GET of {path} failed: {failed}")
             return local.read_bytes()
 
-    def list_files(self, prefix: str) -> list[str]:
+    def sizes(self, prefix: str) -> dict[str, int]:
         rows = self._run("LIST", prefix, f"LIST {self._at(prefix, folder=True)}")
         # A name begins with the stage's, whose case Snowflake changes.
         root = f"{self.prefix.strip('/')}/".lstrip("/")
-        names = (str(row["name"]).partition("/")[2] for row in rows)
-        return sorted(name.removeprefix(root) for name in names)
+        return {str(row["name"]).partition("/")[2].removeprefix(root): int(row["size"]) for row in rows}
+
+    def is_whole(self, file: StagedFile, size: int | None) -> bool:
+        # Encryption on the client's side fills the last block of 16 bytes.
+        return size is not None and 0 <= size - file.bytes <= _CIPHER_BLOCK
 
     def delete(self, prefix: str) -> None:
         self._run("REMOVE", prefix, f"REMOVE {self._at(prefix, folder=True)}")

@@ -122,6 +122,7 @@ def align_plan(plan: TablePlan, columns: Sequence[TargetColumn], platform: Targe
                 source_sql=planned.expression,
                 target_sql=quoted,
                 canonical=canonical,
+                source_is_plain=planned.is_plain,
             )
         )
     by_source = {planned.source.name: planned.target_name for planned in plan.columns}

@@ -1,0 +1,327 @@
+"""Cases of faults: a workflow that is hit in the middle, and run again.
+
+Whatever happened, the run after it must end with the target equal to the source, with nothing doubled, nothing that was
+finished extracted again, and nothing left over.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import duckdb
+
+from migration_assets_tests.faults.proxies import StoreFault, cutting_proxy, faulty_store
+from migration_assets_tests.faults.workers import Run, Workers
+from migration_assets_tests.main_job import TARGET_DATABASE, TARGET_SCHEMA, table, write_workflow
+from migration_assets_tests.servers import PostgreSQLDatabase, S3Bucket
+
+ROWS = 1500
+SMALL = {"columnNamesToPartitionBy": ["id"], "partitionSize": {"maxRowsPerPartition": 250}}
+MERGED = {"strategy": "watermark", "watermarkColumn": "version", "trackModifications": True}
+STRATEGIES: dict[str, dict[str, Any]] = {
+    "none": {"synchronization": {"strategy": "none"}, **SMALL},
+    "blocks": {"synchronization": {"strategy": "none"}},
+    "checksum": {"synchronization": {"strategy": "checksum"}, **SMALL},
+    "append": {"synchronization": {"strategy": "watermark", "watermarkColumn": "version"}, **SMALL},
+    "merge": {"synchronization": MERGED, "primaryKeyColumns": ["id"], **SMALL},
+    "deletions": {"synchronization": {**MERGED, "trackDeletions": True}, "primaryKeyColumns": ["id"], **SMALL},
+}
+FAULTS = {
+    "kill at a step": 46,
+    "kill at a moment": 20,
+    "cut connection": 10,
+    "damaged file": 8,
+    "two at once": 8,
+    "full disk": 4,
+    "store refuses": 2,
+    "store truncates": 2,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fault; everything of it follows from the seed.
+
+    Attributes:
+        first: the fault hits the first load; else the run after it.
+    """
+
+    seed: int
+    strategy: str
+    fault: str
+    first: bool
+
+    @classmethod
+    def of(cls, seed: int) -> Case:
+        """The case of a seed. Every fault comes in a hundred seeds as often as its weight says."""
+        ordered = [name for name, weight in FAULTS.items() for _ in range(weight)]
+        # A step that has no divisor in common with their number mixes them.
+        fault = ordered[seed * 37 % len(ordered)]
+        chosen = random.Random(seed)
+        return cls(seed, chosen.choice(list(STRATEGIES)), fault, chosen.random() < 0.4)
+
+    def __str__(self) -> str:
+        return f"{self.seed}-{self.strategy}-{self.fault}-{'first' if self.first else 'next'}".replace(" ", "_")
+
+
+@dataclass
+class Field:
+    """Where a case takes place.
+
+    Attributes:
+        boundaries: of a run of each strategy and phase, once they were counted.
+    """
+
+    workers: Workers
+    database: PostgreSQLDatabase
+    home: Path
+    bucket: S3Bucket | None
+    boundaries: dict[tuple[str, bool], int]
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.home.mkdir(parents=True)
+        (self.home / "dagster.yaml").write_text("telemetry:\n  enabled: false\nnux:\n  enabled: false\n")
+        self.environment = {
+            "MIGRATION_HOME": str(self.home),
+            "DAGSTER_HOME": str(self.home),
+            "DAGSTER_DEPLOYMENT": "local",
+            **self.database.environment(),
+        }
+
+    def use_bucket(self, endpoint: str) -> None:
+        """Stages in the bucket."""
+        assert self.bucket is not None
+        server = self.bucket.server
+        self.environment |= {
+            **server.environment(),
+            "AWS_ENDPOINT_URL": endpoint,
+            "MIGRATION_STAGE_URL": f"{self.bucket.url}/stage",
+        }
+
+    def start(self, file: Path, fault: dict[str, Any] | None = None, **environment: str) -> Run:
+        """Starts a run."""
+        return self.workers.start(file, {**self.environment, **environment}, self.home / "log.txt", fault)
+
+    def log(self) -> str:
+        """What the runs have said."""
+        path = self.home / "log.txt"
+        return path.read_text() if path.exists() else ""
+
+
+def play(case: Case, place: Field) -> None:
+    """Plays one case, and asserts what must hold after it."""
+    chosen = random.Random(case.seed)
+    _create(place.database)
+    file = write_workflow(place.home, place.database.database, [table("t", **STRATEGIES[case.strategy])])
+    if case.fault.startswith("store"):
+        assert place.bucket is not None
+        place.use_bucket(place.bucket.server.endpoint_url)
+    with ExitStack() as opened:
+        if case.fault == "full disk":
+            opened.enter_context(_small_disk(place))
+        if not case.first:
+            assert place.start(file).wait() == 0, place.log()
+            _change(place.database, case.strategy, chosen)
+        _hit(case, file, place, chosen)
+        if case.fault == "full disk":
+            _enlarge(place)
+        before = _manifests(place)
+        _heal(case, file, place, before)
+        # And once more with news, so that what the fault has left in the ledger is of use.
+        _change(place.database, case.strategy, chosen)
+        assert place.start(file).wait() == 0, place.log()
+        _require_equal(place)
+        _require_clean(place)
+
+
+def _heal(case: Case, file: Path, place: Field, before: dict[str, str]) -> None:
+    assert place.start(file).wait() == 0, place.log()
+    _require_equal(place)
+    _require_clean(place)
+    after = _manifests(place)
+    # Of partitions that were finished, only one whose file was damaged is extracted again.
+    again = [path for path, content in before.items() if path in after and after[path] != content]
+    assert len(again) <= (case.fault in ("damaged file", "store truncates")), again
+
+
+# -- the source -----------------------------------------------------------------------------------
+
+
+def _create(database: PostgreSQLDatabase) -> None:
+    database.execute(
+        f"""
+        CREATE TABLE t (id int PRIMARY KEY, version bigint NOT NULL, amount numeric(12, 2), note text);
+        CREATE SEQUENCE versions START {ROWS + 1};
+        INSERT INTO t SELECT n, n, n / 4.0, md5(n::text) || CASE n % 3 WHEN 0 THEN '' ELSE repeat('x', n % 50) END
+        FROM generate_series(1, {ROWS}) n;
+        ANALYZE t
+        """
+    )
+
+
+def _change(database: PostgreSQLDatabase, strategy: str, chosen: random.Random) -> None:
+    """News in the source, of the kinds that the strategy promises to follow."""
+    database.execute(
+        """
+        INSERT INTO t SELECT coalesce(max, 0) + n, nextval('versions'), n, 'new' FROM (SELECT max(id) FROM t) m,
+        generate_series(1, %s) n
+        """,
+        chosen.randint(0, 400),
+    )
+    if strategy == "append":
+        return
+    first = chosen.randint(1, ROWS)
+    database.execute(
+        "UPDATE t SET version = nextval('versions'), note = 'changed' || %s WHERE id BETWEEN %s AND %s",
+        first,
+        first,
+        first + chosen.randint(0, 300),
+    )
+    if strategy != "merge":
+        first = chosen.randint(1, ROWS)
+        database.execute("DELETE FROM t WHERE id BETWEEN %s AND %s", first, first + chosen.randint(0, 100))
+
+
+# -- the faults -----------------------------------------------------------------------------------
+
+
+def _hit(case: Case, file: Path, place: Field, chosen: random.Random) -> None:
+    if case.fault == "kill at a step":
+        place.start(file, {"kind": "kill", "number": chosen.randrange(_boundaries(case, place))}).wait()
+    elif case.fault == "kill at a moment":
+        run = place.start(file)
+        time.sleep(chosen.uniform(0, 1.5))
+        run.kill()
+        run.wait()
+    elif case.fault == "cut connection":
+        server = (place.database.host, place.database.port)
+        after = int(10 ** chosen.uniform(2, 5))
+        with cutting_proxy(server, connection=chosen.randrange(6), after_bytes=after) as port:
+            place.start(file, SOURCE_POSTGRESQL_PORT=str(port)).wait()
+    elif case.fault == "damaged file":
+        place.start(file, {"kind": "damage", "number": 0}).wait()
+    elif case.fault == "two at once":
+        runs = [place.start(file), place.start(file)]
+        assert sorted(run.wait() for run in runs)[0] == 0, place.log()
+    elif case.fault == "full disk":
+        assert place.start(file).wait() != 0
+        assert "No space left" in place.log() or _errors_name(place, "No space left")
+    else:
+        refuses = case.fault == "store refuses"
+        begin = chosen.randrange(30)
+        fault = StoreFault(refuses=range(begin, begin + 1000)) if refuses else StoreFault(truncates=range(1000))
+        assert place.bucket is not None
+        with faulty_store(place.bucket.server.endpoint_url, fault) as endpoint:
+            assert place.start(file, AWS_ENDPOINT_URL=endpoint).wait() != 0, place.log()
+
+
+def _errors_name(place: Field, text: str) -> bool:
+    import sqlite3
+
+    with sqlite3.connect(place.home / "ledger.sqlite") as connection:
+        told = connection.execute("SELECT message FROM errors").fetchall()
+    return any(text in message for (message,) in told)
+
+
+def _boundaries(case: Case, place: Field) -> int:
+    """How many boundaries a healthy run of this kind has."""
+    return place.boundaries[case.strategy, case.first]
+
+
+@contextmanager
+def _small_disk(place: Field) -> Iterator[None]:
+    """A stage on a disk of its own with little space."""
+    folder = place.home / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], check=True)  # noqa: S607
+    place.environment["MIGRATION_STAGE_URL"] = folder.as_uri()
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S607
+
+
+def _enlarge(place: Field) -> None:
+    folder = str(place.home / "disk")
+    subprocess.run(["mount", "-o", "remount,size=64m", folder], check=True)  # noqa: S607
+
+
+# -- what must hold -------------------------------------------------------------------------------
+
+
+def _require_equal(place: Field) -> None:
+    columns = "id, version, amount, note"
+    wanted = place.database.fetch(f"SELECT {columns} FROM t ORDER BY id")
+    with _target(place) as connection:
+        found = connection.execute(f"SELECT {columns} FROM t ORDER BY id, version").fetchall()
+    assert len(found) == len(wanted)
+    assert found == wanted
+
+
+def _require_clean(place: Field) -> None:
+    """No load table, and on the stage what the last generation's manifests name."""
+    with _target(place) as connection:
+        tables = [name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
+    assert [name for name in tables if "__load_" in name] == []
+    files = _stage_files(place)
+    named = set()
+    for path, content in files.items():
+        if "/manifests/" in path:
+            named |= {path, *(file["path"] for file in json.loads(content)["files"])}
+    generations = {path.split("/")[2] for path in files}
+    assert len(generations) <= 1, generations
+    assert set(files) - named == set()
+
+
+def _manifests(place: Field) -> dict[str, str]:
+    found = {path: content for path, content in _stage_files(place).items() if "/manifests/" in path}
+    return {path: content for path, content in found.items() if path.endswith(".json")}
+
+
+def _stage_files(place: Field) -> dict[str, str]:
+    """The files of the stage; the content of manifests, and nothing for others."""
+    url = place.environment.get("MIGRATION_STAGE_URL", (place.home / "stage").as_uri())
+    if url.startswith("s3:"):
+        assert place.bucket is not None
+        client = place.bucket.server.client()
+        found = {}
+        for key in place.bucket.object_keys():
+            body = client.get_object(Bucket=place.bucket.name, Key=key)["Body"].read() if "/manifests/" in key else b""
+            found[key.removeprefix("stage/")] = body.decode()
+        return found
+    root = Path(urlsplit(url).path)
+    return {
+        str(path.relative_to(root)): path.read_text() if path.suffix == ".json" else ""
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+@contextmanager
+def _target(place: Field) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(place.home / "warehouse" / f"{TARGET_DATABASE}.duckdb"), read_only=True) as connection:
+        connection.execute(f'USE "{TARGET_SCHEMA}"')
+        yield connection
+
+
+def count_boundaries(strategy: str, place: Field) -> dict[tuple[str, bool], int]:
+    """The boundaries of a healthy first run of a strategy, and of the one after it."""
+    _create(place.database)
+    file = write_workflow(place.home, place.database.database, [table("t", **STRATEGIES[strategy])])
+    counted = place.home / "boundaries"
+    found = {}
+    for first in (True, False):
+        assert place.start(file, {"kind": "count", "file": str(counted)}).wait() == 0, place.log()
+        found[strategy, first] = int(counted.read_text())
+        _change(place.database, strategy, random.Random(0))
+    return found
