@@ -12,7 +12,7 @@ from typing import ClassVar
 from sqlglot import exp
 
 from migration_assets.platforms.canonical_sql import CanonicalSQL
-from migration_assets.platforms.types import ColumnType
+from migration_assets.platforms.types import ColumnType, Kind
 
 Row = Mapping[str, object]
 QueryRunner = Callable[[str], Sequence[Row]]
@@ -136,6 +136,9 @@ class Partition:
         low: the first key in the range; None is open.
         high: the first key after the range; None is open.
         rows: the estimated rows.
+        below: whether a row that has a key comes before the range's end, in the source's dialect; None for the last
+            range, and for what is no range.
+        absent: these are the rows that have no key.
     """
 
     predicate: str | None
@@ -143,6 +146,8 @@ class Partition:
     low: Bound | None = None
     high: Bound | None = None
     rows: int = 0
+    below: str | None = None
+    absent: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,42 @@ class ReadColumn:
     type: ColumnType
     source: SourceColumn
     expression: str
+
+
+_ALIKE = frozenset(
+    {
+        Kind.INTEGER,
+        Kind.DECIMAL,
+        Kind.DATE,
+        Kind.TIME,
+        Kind.TIMESTAMP,
+        Kind.TIMESTAMP_TZ,
+        Kind.UUID,
+        Kind.TEXT,
+    }
+)
+
+
+@dataclass(frozen=True)
+class KeyColumn:
+    """A column of a key whose ranges must hold the same rows in the source and in the target.
+
+    Attributes:
+        type: the type that travels.
+        expression: SQL in the source's dialect whose value is staged.
+    """
+
+    source: SourceColumn
+    type: ColumnType
+    expression: str
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether the type has one order on every platform: text by the bytes of its UTF-8, a UUID as its text.
+
+        What else the source's column needs, `SourcePlatform.alike_keys` knows.
+        """
+        return self.type.kind in _ALIKE
 
 
 class SourcePlatform(ABC):
@@ -235,6 +276,64 @@ class SourcePlatform(ABC):
         self, run: QueryRunner, table: SourceTable, where: str | None, count: int, max_rows: int | None = None
     ) -> Partitioning:
         """Divides a table into ranges of its physical blocks; a single partition where that is impossible."""
+
+    @abstractmethod
+    def alike_keys(self, run: QueryRunner, keys: Sequence[KeyColumn]) -> tuple[KeyColumn, ...]:
+        """The longest leading part of a key whose order is the same in the source and in every target.
+
+        It is what `partition_by_value` can divide by, and may be empty. The leading part of a unique key need not
+        be unique.
+        """
+
+    @abstractmethod
+    def partition_by_value(
+        self,
+        run: QueryRunner,
+        table: SourceTable,
+        keys: Sequence[KeyColumn],
+        where: str | None,
+        count: int,
+        max_rows: int | None = None,
+    ) -> Partitioning:
+        """Divides a table into about `count` half-open ranges that mean the same rows in the target.
+
+        As `partition_by_key` does, but by the staged values and in the order that they have everywhere. Where a
+        key column may be NULL, the last partition is `absent` and has the rows without key, even if there are none
+        yet. The bounds are texts of staged values, which `platforms/ranges.py` reads back for a target: plain
+        digits, `YYYY-MM-DD`, `HH:MM:SS[.ffffff]`, both with a blank between them for TIMESTAMP and with `+00` behind
+        them for TIMESTAMP_TZ, a UUID in lower case, text as it is. A value that has no such form (infinity, NaN, a
+        year before 1 or after 9999, 24:00, a long text) is no bound: the ranges beside it are one.
+
+        Args:
+            keys: what `alike_keys` has left of the key.
+
+        Raises:
+            PlatformError: there is no key, or it has a column whose order isn't the same everywhere.
+        """
+
+    @abstractmethod
+    def split_by_value(
+        self,
+        run: QueryRunner,
+        table: SourceTable,
+        keys: Sequence[KeyColumn],
+        where: str | None,
+        low: Bound | None,
+        high: Bound | None,
+        max_rows: int,
+    ) -> list[Partition]:
+        """One range of `partition_by_value` divided into ranges of at most `max_rows` rows, where its keys allow it.
+
+        The first begins at `low` and the last ends at `high`, so that the neighbours stay as they are; rows are
+        counted. The one range itself when there is nothing to divide.
+
+        Raises:
+            PlatformError: as `partition_by_value`.
+        """
+
+    @abstractmethod
+    def count_query(self, table: TableName, predicate: str | None, where: str | None) -> str:
+        """SQL for `rows`, the number of rows of one partition."""
 
     @abstractmethod
     def extraction_query(
