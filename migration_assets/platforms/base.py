@@ -6,6 +6,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import ClassVar
 
@@ -334,6 +336,34 @@ class SourcePlatform(ABC):
     @abstractmethod
     def count_query(self, table: TableName, predicate: str | None, where: str | None) -> str:
         """SQL for `rows`, the number of rows of one partition."""
+
+    @abstractmethod
+    def watermark_problem(self, column: SourceColumn, lookback: timedelta | Decimal | None) -> str | None:
+        """Why a column can't be a watermark, or not with this lookback, and the cure; None when it can."""
+
+    @abstractmethod
+    def watermark_query(self, table: TableName, column: SourceColumn, where: str | None) -> str:
+        """SQL for `high` and `missing`: the text of the largest value (NULL without one), and the rows with NULL."""
+
+    @abstractmethod
+    def high_problem(self, column: SourceColumn, high: str) -> str | None:
+        """Why nothing could ever come after a watermark (infinity, NaN), and the cure; None when something can."""
+
+    @abstractmethod
+    def lookback_query(self, column: SourceColumn, low: str, lookback: timedelta | Decimal) -> str:
+        """SQL for `low`, the text of the value that lies `lookback` before another; never above it, if it is rounded.
+
+        Raises:
+            PlatformError: `watermark_problem` has something against it.
+        """
+
+    @abstractmethod
+    def after(self, column: SourceColumn, low: str) -> str:
+        """A condition for the rows whose value is above a watermark, which an index on the column serves."""
+
+    @abstractmethod
+    def up_to(self, column: SourceColumn, high: str) -> str:
+        """A condition for the rows whose value is not above a watermark, which an index on the column serves."""
 
     @abstractmethod
     def extraction_query(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
 from typing import ClassVar
 
 from migration_assets.platforms.base import (
@@ -27,6 +29,7 @@ from migration_assets.platforms.postgresql import (
     profiling,
     sql,
     types,
+    watermarks,
 )
 from migration_assets.platforms.postgresql.canonical import PostgreSQLSQL
 from migration_assets.platforms.postgresql.keys import partition_by_key, partition_by_value, split_by_value
@@ -113,6 +116,24 @@ class PostgreSQL(SourcePlatform):
 
     def count_query(self, table: TableName, predicate: str | None, where: str | None) -> str:
         return extraction.count_query(table, predicate, where)
+
+    def watermark_problem(self, column: SourceColumn, lookback: timedelta | Decimal | None) -> str | None:
+        return watermarks.watermark_problem(column, lookback)
+
+    def watermark_query(self, table: TableName, column: SourceColumn, where: str | None) -> str:
+        return watermarks.watermark_query(table, column, where)
+
+    def high_problem(self, column: SourceColumn, high: str) -> str | None:
+        return watermarks.high_problem(column, high)
+
+    def lookback_query(self, column: SourceColumn, low: str, lookback: timedelta | Decimal) -> str:
+        return watermarks.lookback_query(column, low, lookback)
+
+    def after(self, column: SourceColumn, low: str) -> str:
+        return watermarks.after(column, low)
+
+    def up_to(self, column: SourceColumn, high: str) -> str:
+        return watermarks.up_to(column, high)
 
     def extraction_query(
         self, table: TableName, columns: Sequence[ReadColumn], predicate: str | None, where: str | None
