@@ -101,6 +101,7 @@ def baseline_of(ledger: Ledger, workflow: str, table: str) -> Baseline | None:
         plan=plan_of(generation),
         watermark=progress.watermark if progress else None,
         missing=progress.missing if progress else 0,
+        bound=progress.bound if progress else None,
         rows={
             record.key: checksum_rows(record.checksum) for record in ledger.partitions(generation.id) if record.checksum
         },

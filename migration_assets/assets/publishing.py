@@ -12,7 +12,7 @@ from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 from migration_assets.assets import names
 from migration_assets.assets.generations import load_table_name, load_table_prefix, plan_of, progress_of
 from migration_assets.assets.loading import DELETED_SUFFIX, deleted_table_name, load_columns
-from migration_assets.io_managers.layout import generation_folder, read_manifests, table_folder
+from migration_assets.io_managers.layout import generation_folder, manifest_path, read_manifests, table_folder
 from migration_assets.planning import TablePlan
 from migration_assets.platforms.base import TableName
 from migration_assets.resources.ledger import (
@@ -222,7 +222,148 @@ class Publication:
             _require_loaded(self.plan, self.manifests, files)
         return candidate, sum(files.values())
 
-    def _require_continued_target(plan: TablePlan, target: TargetTable | None) -> None:
+    def _blocking_checks(
+        self, loaded: int | None, table: TargetTable, *, types_are_ours: bool
+    ) -> dict[str, CheckResult]:
+        manifests = list(self.manifests.values())
+        planned = self.plan.estimated_rows if self.plan.synchronization.is_full else 0
+        return {
+            names.SCHEMA_CHECK: check_schema(
+                self.plan, table.columns, self.warehouse.platform, types_are_ours=types_are_ours
+            ),
+            names.ROW_COUNT_CHECK: check_row_counts(manifests, loaded, table.rows, self.facts, planned=planned),
+        }
+
+    def _moved_check(
+        self, candidate: TargetTable | None, check: Callable[[TableName, TargetTable], CheckResult]
+    ) -> CheckResult:
+        if candidate is None:
+            return CheckResult(Verdict.PASS, "no rows moved")
+        return check(self._load, candidate)
+
+    def _fingerprint(self, name: TableName, table: TargetTable) -> CheckResult:
+        plan, facts = self.plan, self.facts
+        if not plan.fingerprint_check:
+            return CheckResult(Verdict.INCONCLUSIVE, "switched off by fingerprintCheck")
+        try:
+            side = TargetSide(self.warehouse, name, None)
+            check = check_fingerprint(plan, list(self.manifests.values()), table, facts, side)
+        except WarehouseError as error:
+            return CheckResult(Verdict.INCONCLUSIVE, f"no fingerprint: {error}")
+        if check.verdict is not Verdict.FAIL or facts is None:
+            return check
+        try:
+            with self.source.open_snapshot(plan.source.database) as snapshot:
+                told = explain_difference(plan, table, facts, self.source, snapshot, side)
+        except (SourceError, WarehouseError) as error:
+            told = f"which rows differ could not be asked: {error}"
+        return replace(check, summary=f"{check.summary}: {told}")
+
+    def _metrics(self, name: TableName) -> CheckResult:
+        plan, manifests = self.plan, list(self.manifests.values())
+        if not plan.metrics_check:
+            return CheckResult(Verdict.INCONCLUSIVE, "switched off by metricsCheck")
+        platform = self.warehouse.platform
+        measured: dict[str, dict[str, Value]] = {}
+        try:
+            for part in in_parts(target_metric_columns(plan, platform)):
+                query = metrics_query(name.to_expression(), part, None, platform.dialect)
+                measured |= read_metrics(self.warehouse.query(query, name.database)[0], part)
+        except WarehouseError as error:
+            return check_metrics(plan, manifests, None, self.facts, str(error))
+        return check_metrics(plan, manifests, measured, self.facts)
+
+    def _refused(self, checks: Mapping[str, CheckResult]) -> PublishOutcome | None:
+        """The refusal to publish, where a blocking check fails."""
+        failed = [one for name, one in checks.items() if one.verdict is Verdict.FAIL and name != names.METRICS_CHECK]
+        if not failed:
+            return None
+        self._record(checks)
+        reasons = "; ".join(check.summary for check in failed)
+        told = f"not published, {self.plan.target} is as it was before: {reasons}"
+        return PublishOutcome(checks, _named(self.plan, told))
+
+    def _record(self, checks: Mapping[str, CheckResult]) -> None:
+        for name, check in checks.items():
+            details = {"summary": check.summary, **check.figures}
+            self.ledger.record_check(self.generation.id, CheckRecord(name, check.verdict.value, details))
+
+    def _published(
+        self, checks: Mapping[str, CheckResult], after: TargetTable, told: Mapping[str, RawMetadataValue]
+    ) -> PublishOutcome:
+        """Writes the end down, and cleans up after it."""
+        self.ledger.set_generation_status(self.generation.id, GenerationStatus.PUBLISHED, published_rows=after.rows)
+        self.ledger.clear_errors(self.generation.id)
+        self.ledger.complete_workflow_if_done(self.plan.workflow)
+        self._clean_up()
+        return PublishOutcome(checks, None, {**_metadata(self.plan, self.generation, after, self.manifests), **told})
+
+    def _clean_up(self) -> None:
+        """Drops the load tables of the target, and the staged files of all but the last published generations."""
+        plan = self.plan
+        prefix = load_table_prefix(plan)
+        for leftover in self.warehouse.list_tables(plan.target.database, plan.target.schema, prefix):
+            if leftover.table.removeprefix(prefix).removesuffix(DELETED_SUFFIX).isdecimal():
+                self.warehouse.drop_table(leftover)
+        kept = {
+            f"g{number:06d}"
+            for number in self.ledger.published_numbers(plan.workflow, plan.table, plan.staged_generations)
+        }
+        own = generation_folder(plan, self.generation.number)
+        paths = self.stage.list_files(table_folder(plan.workflow, plan.table))
+        folders = {"/".join(path.split("/")[:3]) for path in paths}
+        for found in sorted(folders):
+            name = found.rpartition("/")[2].partition("-")[0]
+            # What another ledger has called so is not one of this ledger's generations.
+            if name not in kept or (name == f"g{self.generation.number:06d}" and found != own):
+                self.stage.delete(found)
+        # What attempts that were broken off have left.
+        needed = {manifest_path(own, key) for key in self.manifests}
+        needed |= {file.path for manifest in self.manifests.values() for file in manifest.files}
+        for path in paths:
+            if path.startswith(f"{own}/") and path not in needed:
+                self.stage.delete(path)
+
+
+def _require_every_partition(plan: TablePlan, manifests: Mapping[str, Manifest], unchanged: Collection[str]) -> None:
+    missing = [one.key for one in plan.partitions if one.key not in manifests and one.key not in unchanged]
+    if missing:
+        raise PublishError(
+            _named(
+                plan,
+                f"{len(missing)} of {len(plan.partitions)} partitions are not extracted yet "
+                f"({', '.join(missing[:5])}): materialize the missing and failed partitions, then the target",
+            )
+        )
+
+
+def _require_own_target(plan: TablePlan, target: TargetTable | None) -> None:
+    """What was put into the target since it was planned is not replaced unasked."""
+    if target is None or plan.replace_existing or not target.rows:
+        return
+    if target.mark is None or (target.mark.workflow, target.mark.table) != (plan.workflow, plan.table):
+        raise PublishError(
+            _named(
+                plan,
+                f"the target {plan.target} holds {target.rows:,} rows that this table did not put there, and is left "
+                'as it is: set "replaceExisting": true in the table to replace them, or name another target',
+            )
+        )
+
+
+def _require_loaded(plan: TablePlan, manifests: Mapping[str, Manifest], files: Mapping[str, int]) -> None:
+    missing = [key for key, manifest in manifests.items() if any(file.path not in files for file in manifest.files)]
+    if missing:
+        raise PublishError(
+            _named(
+                plan,
+                f"{len(missing)} of {len(plan.partitions)} partitions are extracted and not loaded yet "
+                f"({', '.join(missing[:5])}): materialize them in the loaded asset, then the target",
+            )
+        )
+
+
+def _require_continued_target(plan: TablePlan, target: TargetTable | None) -> None:
     """Changes are made to the very table that the continued generation has left."""
     if target is not None and target.mark is not None and target.mark.token == plan.synchronization.target_token:
         return

@@ -104,6 +104,7 @@ class WatermarkPlan(_Frozen):
         column: the source's column.
         low: the last watermark, as the source prints it; None before the first one.
         missing: rows that had no watermark then.
+        bound: the fingerprint of the rows that had this very watermark then.
         lookback: seconds, or a count in the column's unit, by which rows are read again; None is not at all.
         lookback_unit: which of the two it is.
     """
@@ -111,6 +112,7 @@ class WatermarkPlan(_Frozen):
     column: str
     low: str | None = None
     missing: int = 0
+    bound: str | None = None
     lookback: Decimal | None = None
     lookback_unit: Literal["seconds", "count"] = "seconds"
 
@@ -262,6 +264,7 @@ class Baseline:
     Attributes:
         watermark: the largest one that was moved.
         missing: the source's rows without a watermark then.
+        bound: the fingerprint of its rows with the largest one.
         rows: the source's rows by partition.
     """
 
@@ -269,6 +272,7 @@ class Baseline:
     plan: TablePlan
     watermark: str | None = None
     missing: int = 0
+    bound: str | None = None
     rows: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -281,7 +285,7 @@ def continued(wanted: SynchronizationPlan, baseline: Baseline) -> Synchronizatio
         mode = "ranges"
     else:
         mode = "merge" if wanted.track_modifications else "append"
-        watermark = watermark.model_copy(update={"low": baseline.watermark, "missing": baseline.missing})
+        watermark = watermark.model_copy(update={"low": baseline.watermark, "missing": baseline.missing, "bound": baseline.bound})
     return wanted.model_copy(
         update={
             "mode": mode,

@@ -20,6 +20,7 @@ from migration_assets.planning.model import (
 from migration_assets.planning.sizing import PartitionSizeError, filtered_bytes
 from migration_assets.planning.strategies import (
     added_values_reason,
+    changed_key_reason,
     full_load_reason,
     unchanged_columns,
     wanted_synchronization,
@@ -98,6 +99,8 @@ def plan_table(
         wanted = wanted_synchronization(workflow, config, table, source, problems)
         full = full_load_reason(wanted, baseline, found)
         drift = Drift.between(baseline.plan, table) if baseline else Drift()
+        if baseline and not full and wanted.strategy == "checksum":
+            full = changed_key_reason(drift, baseline)
         known = {} if full or baseline is None else unchanged_columns(baseline.plan, drift)
         columns, column_problems = plan_columns(run, config, table, source, target, known)
         problems += column_problems

@@ -75,6 +75,13 @@ def wanted_synchronization(
     )
 
 
+def changed_key_reason(drift: Drift, baseline: Baseline) -> str | None:
+    """Why ranges of a key that has changed have to be made anew; None when it hasn't."""
+    changed = {now.name for _, now in drift.changed} | {column.source.name for column in drift.gone}
+    found = [name for name in baseline.plan.synchronization.key if name in changed]
+    return f"the table was divided by {', '.join(found)}, which has changed" if found else None
+
+
 def unchanged_columns(plan: TablePlan, drift: Drift) -> dict[str, PlannedColumn]:
     """The columns that stay as they were planned, by their names in the source."""
     changed = {now.name for _, now in drift.changed} | {column.source.name for column in drift.gone}

@@ -6,13 +6,15 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import ClassVar
 
 from sqlglot import exp
 
 from migration_assets.platforms.canonical_sql import CanonicalSQL
-from migration_assets.platforms.types import ColumnType
+from migration_assets.platforms.types import ColumnType, Kind
 
 Row = Mapping[str, object]
 QueryRunner = Callable[[str], Sequence[Row]]
@@ -136,6 +138,9 @@ class Partition:
         low: the first key in the range; None is open.
         high: the first key after the range; None is open.
         rows: the estimated rows.
+        below: whether a row that has a key comes before the range's end, in the source's dialect; None for the last
+            range, and for what is no range.
+        absent: these are the rows that have no key.
     """
 
     predicate: str | None
@@ -143,6 +148,8 @@ class Partition:
     low: Bound | None = None
     high: Bound | None = None
     rows: int = 0
+    below: str | None = None
+    absent: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,6 +175,42 @@ class ReadColumn:
     type: ColumnType
     source: SourceColumn
     expression: str
+
+
+_ALIKE = frozenset(
+    {
+        Kind.INTEGER,
+        Kind.DECIMAL,
+        Kind.DATE,
+        Kind.TIME,
+        Kind.TIMESTAMP,
+        Kind.TIMESTAMP_TZ,
+        Kind.UUID,
+        Kind.TEXT,
+    }
+)
+
+
+@dataclass(frozen=True)
+class KeyColumn:
+    """A column of a key whose ranges must hold the same rows in the source and in the target.
+
+    Attributes:
+        type: the type that travels.
+        expression: SQL in the source's dialect whose value is staged.
+    """
+
+    source: SourceColumn
+    type: ColumnType
+    expression: str
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether the type has one order on every platform: text by the bytes of its UTF-8, a UUID as its text.
+
+        What else the source's column needs, `SourcePlatform.alike_keys` knows.
+        """
+        return self.type.kind in _ALIKE
 
 
 class SourcePlatform(ABC):
@@ -235,6 +278,96 @@ class SourcePlatform(ABC):
         self, run: QueryRunner, table: SourceTable, where: str | None, count: int, max_rows: int | None = None
     ) -> Partitioning:
         """Divides a table into ranges of its physical blocks; a single partition where that is impossible."""
+
+    @abstractmethod
+    def alike_keys(self, run: QueryRunner, keys: Sequence[KeyColumn]) -> tuple[KeyColumn, ...]:
+        """The longest leading part of a key whose order is the same in the source and in every target.
+
+        It is what `partition_by_value` can divide by, and may be empty. The leading part of a unique key need not
+        be unique.
+        """
+
+    @abstractmethod
+    def partition_by_value(
+        self,
+        run: QueryRunner,
+        table: SourceTable,
+        keys: Sequence[KeyColumn],
+        where: str | None,
+        count: int,
+        max_rows: int | None = None,
+    ) -> Partitioning:
+        """Divides a table into about `count` half-open ranges that mean the same rows in the target.
+
+        As `partition_by_key` does, but by the staged values and in the order that they have everywhere. Where a
+        key column may be NULL, the last partition is `absent` and has the rows without key, even if there are none
+        yet. The bounds are texts of staged values, which `platforms/ranges.py` reads back for a target: plain
+        digits, `YYYY-MM-DD`, `HH:MM:SS[.ffffff]`, both with a blank between them for TIMESTAMP and with `+00` behind
+        them for TIMESTAMP_TZ, a UUID in lower case, text as it is. A value that has no such form (infinity, NaN, a
+        year before 1 or after 9999, 24:00, a long text) is no bound: the ranges beside it are one.
+
+        Args:
+            keys: what `alike_keys` has left of the key.
+
+        Raises:
+            PlatformError: there is no key, or it has a column whose order isn't the same everywhere.
+        """
+
+    @abstractmethod
+    def split_by_value(
+        self,
+        run: QueryRunner,
+        table: SourceTable,
+        keys: Sequence[KeyColumn],
+        where: str | None,
+        low: Bound | None,
+        high: Bound | None,
+        max_rows: int,
+    ) -> list[Partition]:
+        """One range of `partition_by_value` divided into ranges of at most `max_rows` rows, where its keys allow it.
+
+        The first begins at `low` and the last ends at `high`, so that the neighbours stay as they are; rows are
+        counted. The one range itself when there is nothing to divide.
+
+        Raises:
+            PlatformError: as `partition_by_value`.
+        """
+
+    @abstractmethod
+    def count_query(self, table: TableName, predicate: str | None, where: str | None) -> str:
+        """SQL for `rows`, the number of rows of one partition."""
+
+    @abstractmethod
+    def watermark_problem(self, column: SourceColumn, lookback: timedelta | Decimal | None) -> str | None:
+        """Why a column can't be a watermark, or not with this lookback, and the cure; None when it can."""
+
+    @abstractmethod
+    def watermark_query(self, table: TableName, column: SourceColumn, where: str | None) -> str:
+        """SQL for `high` and `missing`: the text of the largest value (NULL without one), and the rows with NULL."""
+
+    @abstractmethod
+    def high_problem(self, column: SourceColumn, high: str) -> str | None:
+        """Why nothing could ever come after a watermark (infinity, NaN), and the cure; None when something can."""
+
+    @abstractmethod
+    def lookback_query(self, column: SourceColumn, low: str, lookback: timedelta | Decimal) -> str:
+        """SQL for `low`, the text of the value that lies `lookback` before another; never above it, if it is rounded.
+
+        Raises:
+            PlatformError: `watermark_problem` has something against it.
+        """
+
+    @abstractmethod
+    def after(self, column: SourceColumn, low: str, *, inclusive: bool = False) -> str:
+        """A condition for the rows whose value is above a watermark, which an index on the column serves.
+
+        Args:
+            inclusive: or the watermark itself.
+        """
+
+    @abstractmethod
+    def up_to(self, column: SourceColumn, high: str) -> str:
+        """A condition for the rows whose value is not above a watermark, which an index on the column serves."""
 
     @abstractmethod
     def extraction_query(

@@ -80,6 +80,17 @@ class HashBuckets:
     digits: int
 
 
+@dataclass(frozen=True)
+class ListedBuckets:
+    """Buckets that the caller numbers.
+
+    Attributes:
+        expression: SQL of a row's bucket, such as `number_of` makes it.
+    """
+
+    expression: str
+
+
 Buckets = RangeBuckets | HashBuckets
 
 Bucket = int | str | None
@@ -105,7 +116,7 @@ class CanonicalSQL(ABC):
         self,
         relation: str,
         columns: Sequence[CanonicalColumn],
-        buckets: Buckets,
+        buckets: Buckets | ListedBuckets,
         where: str | None,
         mark: str | None = None,
     ) -> str:
@@ -183,8 +194,10 @@ class CanonicalSQL(ABC):
         """SQL for `low` and `high`, the smallest and the largest value of a key column."""
         return _BOUNDS.format_map({"key": key.expression, "relation": relation, "where": _where(where)})
 
-    def bucket(self, columns: Sequence[CanonicalColumn], buckets: Buckets) -> str:
+    def bucket(self, columns: Sequence[CanonicalColumn], buckets: Buckets | ListedBuckets) -> str:
         """SQL of a row's bucket: the offset of its range, or digits of a hash; NULL for a NULL key."""
+        if isinstance(buckets, ListedBuckets):
+            return buckets.expression
         if isinstance(buckets, HashBuckets):
             return self.hex_digits(self.row_text(buckets.columns or columns), buckets.digits)
         offset = f"({self.as_bigint(buckets.column.expression)} - {_number(buckets.origin)})"
@@ -392,6 +405,26 @@ class CanonicalSQL(ABC):
     @abstractmethod
     def text_bytes(self, text: str) -> str:
         """The number of a text's UTF-8 bytes."""
+
+
+def number_of(conditions: Sequence[str], absent: str | None) -> str:
+    """SQL of the number of the range that a row is in: a binary search, so that few conditions are tried for a row.
+
+    The numbers are the places of the ranges, from 0 on; rows without key have the number behind the last range's.
+
+    Args:
+        conditions: for each range but the last, whether a row that has a key comes before its end; in order.
+        absent: whether a row has no key; None when every row has one.
+    """
+
+    def search(first: int, last: int) -> str:
+        if first == last:
+            return str(first)
+        middle = (first + last) // 2
+        return f"CASE WHEN {conditions[middle]} THEN {search(first, middle)} ELSE {search(middle + 1, last)} END"
+
+    found = search(0, len(conditions))
+    return found if absent is None else f"CASE WHEN {absent} THEN {len(conditions) + 1} ELSE {found} END"
 
 
 def arithmetic_float(value: str, special: Mapping[str, str], *, small: str, power: str, text: str, whole: str) -> str:

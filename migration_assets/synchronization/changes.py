@@ -16,10 +16,10 @@ import sqlglot
 from sqlglot import exp
 
 from migration_assets.planning import PlannedColumn, PlannedPartition, TablePlan
-from migration_assets.platforms.base import Bound, PlatformError, TableName, TargetColumn, TargetPlatform
+from migration_assets.platforms.base import Bound, TableName, TargetColumn, TargetPlatform
 from migration_assets.platforms.canonical_sql import CanonicalColumn
-from migration_assets.platforms.ranges import absent, in_range, is_alike, typed_literal
-from migration_assets.platforms.types import ColumnType
+from migration_assets.platforms.ranges import KeyTarget, absent, beyond, in_range, keeps_order
+from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.resources.warehouses.base import Transaction
 from migration_assets.synchronization.progress import Progress
 from migration_assets.validation.migrations.source_facts import own_canonical_type
@@ -128,27 +128,27 @@ class TargetChange:
         if run:
             yield self._range(columns, run[0].low, run[-1].high)
 
-    def _range(
-        self, columns: Sequence[tuple[exp.Column, ColumnType]], low: Bound | None, high: Bound | None
-    ) -> exp.Expression:
-        found = in_range(columns, low, high)
-        if found is not None:
-            return found
-        nullable = any(planned.source.nullable for planned in self._key)
-        return exp.Not(this=absent(columns)) if nullable else exp.true()
+    def _range(self, columns: Sequence[KeyTarget], low: Bound | None, high: Bound | None) -> exp.Expression:
+        has_absent = any(partition.absent for partition in self.plan.partitions)
+        return in_range(columns, low, high, nullable=has_absent) or exp.true()
 
     def _window(self) -> exp.Expression | None:
         """The rows that are read again; those of an attempt that was published, and whose end was lost, are among them."""
         watermark = self.plan.synchronization.watermark
         assert watermark is not None
         planned = self.plan.column(watermark.column)
-        try:
-            kept = self._type_of(planned)
-        except PlatformError:
+        if self.progress.low is None:
             return None
-        if self.progress.low is None or not is_alike(planned.type) or not kept.holds(planned.type):
-            return None
-        return exp.GT(this=_column(planned.target_name), expression=typed_literal(self.progress.low, kept))
+        kept = self._type_of(planned)
+        if planned.type.kind is Kind.TEXT or not keeps_order(planned.type, kept):
+            if not (self.progress.inclusive or watermark.window):
+                return None
+            raise ChangeError(
+                f"rows with the watermark {self.progress.low} have come, gone or changed since it was read, and "
+                f"{planned.target_name} ({kept}) doesn't order as in the source, so the target's rows can't be told "
+                "from it on: set trackModifications to true, or start the table over with `migrate reset`"
+            )
+        return beyond((_column(planned.target_name), kept), self.progress.low, inclusive=self.progress.inclusive)
 
     # -- writing --------------------------------------------------------------------------------
 

@@ -18,7 +18,9 @@ class Progress(BaseModel):
         as_of: when the snapshot was taken: the target is as the source was then.
         snapshot: the mark of the snapshot.
         low: rows above this watermark are read; None is from the beginning.
+        inclusive: and those that have it, since rows have come with it, gone or changed.
         watermark: and up to this one, the largest under the snapshot; None where there is none.
+        bound: the fingerprint of the rows that have this largest one.
         missing: rows without a watermark.
         rows: rows of the whole table under the user's filter, where the strategy has them counted.
         changed: partitions whose checksum is another one than before; None without checksums.
@@ -34,7 +36,9 @@ class Progress(BaseModel):
     as_of: datetime
     snapshot: str
     low: str | None = None
+    inclusive: bool = False
     watermark: str | None = None
+    bound: str | None = None
     missing: int = 0
     rows: int | None = None
     changed: int | None = None

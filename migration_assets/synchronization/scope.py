@@ -118,7 +118,7 @@ def moving_condition(plan: TablePlan, platform: SourcePlatform, progress: Progre
     """The rows that move by watermark, whatever has come above it since; never NULL."""
     assert plan.synchronization.watermark is not None
     column = plan.column(plan.synchronization.watermark.column).source
-    conditions = [platform.after(column, progress.low)] if progress.low is not None else []
+    conditions = [platform.after(column, progress.low, inclusive=progress.inclusive)] if progress.low is not None else []
     if not conditions:
         return "1 = 1"
     return " OR ".join([*conditions, *_without(column, platform)])
@@ -154,7 +154,7 @@ def _watermarks(plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot, p
     fresh = platform.after(column, last) if last is not None else None
     found = snapshot.query(platform.watermark_query(plan.source, column, conjunction(plan.where, fresh)))[0]
     high = None if found["high"] is None else str(found["high"])
-    if high is not None and (problem := platform.high_problem(high)):
+    if high is not None and (problem := platform.high_problem(column, high)):
         raise SourceError(f"{_named(plan)}: the largest value of {column.name} is {high}: {problem}")
     missing = 0
     for absent in _without(column, platform):
@@ -166,14 +166,34 @@ def _watermarks(plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot, p
             "run: without a watermark, new rows can't be told from those that were moved. Set trackModifications to "
             "true, leave these rows out with whereClauseCriteria, or start the table over with `migrate reset`"
         )
-    low = last
-    window = watermark.window
+    low, window = last, watermark.window
+    at_last = _bound(plan, platform, snapshot, column, last)
+    inclusive = last is not None and at_last != watermark.bound
     if low is not None and window is not None:
-        low = str(snapshot.query(platform.lookback_query(column, low, window))[0]["low"])
-    # Nothing above the last watermark: it stays what it was, also where its row is gone.
+        low, inclusive = str(snapshot.query(platform.lookback_query(column, low, window))[0]["low"]), False
     return progress.model_copy(
-        update={"low": low, "watermark": last if high is None else high, "missing": missing}
+        update={
+            "low": low,
+            "inclusive": inclusive,
+            # Nothing above the last watermark: it stays what it was, also where its row is gone.
+            "watermark": last if high is None else high,
+            "bound": at_last if high is None else _bound(plan, platform, snapshot, column, high),
+            "missing": missing,
+        }
     )
+
+
+def _bound(
+    plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot, column: SourceColumn, value: str | None
+) -> str | None:
+    """The fingerprint of the rows that have a watermark: rows that come later with the same one show by it."""
+    if value is None:
+        return None
+    at = conjunction(plan.where, platform.after(column, value, inclusive=True), platform.up_to(column, value))
+    sql = platform.canonical_sql(snapshot.query)
+    relation = plan.source.to_expression(with_database=False).sql(sql.dialect)
+    (row,) = snapshot.query(sql.total_query(relation, canonical_columns(plan.columns, platform), at))
+    return checksum_text(Fingerprint.of(row))
 
 
 def _condition(plan: TablePlan, platform: SourcePlatform, progress: Progress) -> str | None:
@@ -182,7 +202,7 @@ def _condition(plan: TablePlan, platform: SourcePlatform, progress: Progress) ->
     if watermark is None:
         return None
     column = plan.column(watermark.column).source
-    bounds = [platform.after(column, progress.low)] if progress.low is not None else []
+    bounds = [platform.after(column, progress.low, inclusive=progress.inclusive)] if progress.low is not None else []
     bounds.append(platform.up_to(column, progress.watermark) if progress.watermark is not None else "1 = 0")
     within = conjunction(*bounds)
     absent = [] if plan.synchronization.mode == "append" else _without(column, platform)

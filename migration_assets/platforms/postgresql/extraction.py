@@ -69,9 +69,9 @@ def extraction_query(
     )
 
 
-def count_query(table: TableName, where: str | None) -> str:
-    """The number of rows, as `rows`."""
-    return sql.fill(_COUNT, relation=sql.relation(table), where=sql.where_clause(where))
+def count_query(table: TableName, predicate: str | None, where: str | None) -> str:
+    """The number of rows of one partition, as `rows`."""
+    return sql.fill(_COUNT, relation=sql.relation(table), where=sql.where_clause(predicate, where))
 
 
 def location_mark(table: TableName) -> str:

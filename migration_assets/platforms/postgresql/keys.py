@@ -3,9 +3,10 @@
     dense unique integers: min and max from the index ─► arithmetic ranges
     everything else:       a sample of blocks ─► its quantiles ─► ranges ─► (max_rows) counted, split
 
-No query sorts more than a sample. Every set of bounds is proved before it is used: the server compares
-neighbours with the operator that the predicates use, in the column's collation. Bounds that rise strictly in
-a total order make ranges that are disjoint and that cover all keys, whatever the sample was.
+Keys are compared as their columns are, or as the values that are staged, in an order that targets have, too
+(`key_parts.py`). No query sorts more than a sample. Every set of bounds is proved before it is used: the server
+compares neighbours with the operator that the predicates use, in the same collation. Bounds that rise strictly
+in a total order make ranges that are disjoint and that cover all keys, whatever the sample was.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 
 from migration_assets.platforms.base import (
     Bound,
+    KeyColumn,
     Partition,
     Partitioning,
     PlatformError,
@@ -25,6 +27,7 @@ from migration_assets.platforms.base import (
     SourceColumn,
     SourceTable,
 )
+from migration_assets.platforms.canonical_sql import number_of
 from migration_assets.platforms.postgresql import sql
 from migration_assets.platforms.postgresql.catalogue import explain_rows
 from migration_assets.platforms.postgresql.counting import (
@@ -34,6 +37,7 @@ from migration_assets.platforms.postgresql.counting import (
     separate_counts_are_cheaper,
 )
 from migration_assets.platforms.postgresql.errors import unknown_columns
+from migration_assets.platforms.postgresql.key_parts import KeyPart, column_part, value_parts
 
 _SAMPLED_BLOCKS = 1024
 _SAMPLED_BLOCKS_PER_RANGE = 16
@@ -84,8 +88,11 @@ SELECT (SELECT pg_catalog.json_agg(attname) FROM key WHERE not_null)::text AS no
                WHERE i.indrelid = (SELECT oid FROM relation) AND i.indisvalid AND i.indpred IS NULL
                  AND am.amname = 'btree'
                  AND (i.indkey::int2[])[0:{length} - 1]
-                     = (SELECT pg_catalog.array_agg(attnum ORDER BY position) FROM key)
+                     = (SELECT pg_catalog.array_agg(attnum ORDER BY position) FROM key){collated}
        ) AS indexed"""
+_BY_BYTES = """
+                 AND i.indcollation[{place}] = (SELECT c.oid FROM pg_catalog.pg_collation c
+                                            WHERE c.collname = 'C' AND c.collnamespace = 11)"""
 
 _EXTREMES = "SELECT min({column})::bigint AS low, max({column})::bigint AS high FROM {relation}"
 
@@ -134,41 +141,47 @@ class _Key:
     """The key columns, in order, and what every query about them needs."""
 
     table: SourceTable
-    columns: tuple[SourceColumn, ...]
+    parts: tuple[KeyPart, ...]
     nullable: tuple[SourceColumn, ...]
     indexed: bool
     blocks: int
 
     @property
-    def names(self) -> str:
-        return ", ".join(sql.quote(column.name) for column in self.columns)
+    def columns(self) -> tuple[SourceColumn, ...]:
+        return tuple(part.column for part in self.parts)
+
+    @property
+    def compared(self) -> str:
+        """What is compared, over the table."""
+        return ", ".join(part.expression for part in self.parts)
 
     @property
     def aliases(self) -> str:
-        """Names for the key columns inside of queries: `k1, k2`."""
-        return ", ".join(f"k{number}" for number in range(1, len(self.columns) + 1))
+        """Names for what is compared inside of queries: `k1, k2`."""
+        return ", ".join(f"k{number}" for number in range(1, len(self.parts) + 1))
 
     @property
     def selected(self) -> str:
-        return ", ".join(f"{sql.quote(c.name)} AS k{number}" for number, c in enumerate(self.columns, 1))
+        return ", ".join(f"{part.expression} AS k{number}" for number, part in enumerate(self.parts, 1))
 
     @property
     def texts(self) -> str:
-        """The aliases by their output functions: text that reads back as the same value."""
-        return ", ".join(f"format('%s', k{number})" for number in range(1, len(self.columns) + 1))
+        """The aliases as the texts of a bound."""
+        return ", ".join(sql.fill(part.text, value=f"k{number}") for number, part in enumerate(self.parts, 1))
 
     def row(self, prefix: str = "k") -> str:
         """The aliases as one value that compares."""
-        names = [f"{prefix}{number}" for number in range(1, len(self.columns) + 1)]
+        names = [f"{prefix}{number}" for number in range(1, len(self.parts) + 1)]
         return f"({', '.join(names)})"
 
+    def is_bound(self, texts: Bound) -> bool:
+        return all(part.is_bound(text) for text, part in zip(texts, self.parts, strict=True))
+
     def literals(self, bound: Bound) -> str:
-        return ", ".join(
-            sql.typed_literal(text, column.base_type) for text, column in zip(bound, self.columns, strict=True)
-        )
+        return ", ".join(part.literal(text) for text, part in zip(bound, self.parts, strict=True))
 
     def below(self, bound: Bound) -> str:
-        return f"({self.names}) < ({self.literals(bound)})"
+        return f"({self.compared}) < ({self.literals(bound)})"
 
     def range_predicate(self, low: Bound | None, high: Bound | None) -> str | None:
         """The rows of a range; None for the range that is open at both ends, NULL keys included."""
@@ -176,10 +189,15 @@ class _Key:
             return None
         conditions = [f"{sql.quote(column.name)} IS NOT NULL" for column in self.nullable]
         if low is not None:
-            conditions.append(f"({self.names}) >= ({self.literals(low)})")
+            conditions.append(f"({self.compared}) >= ({self.literals(low)})")
         if high is not None:
             conditions.append(self.below(high))
         return " AND ".join(conditions)
+
+    @property
+    def present(self) -> str | None:
+        """The rows that have a key; None when every row has one."""
+        return " AND ".join(f"{sql.quote(column.name)} IS NOT NULL" for column in self.nullable) or None
 
     @property
     def absent(self) -> str | None:
@@ -205,8 +223,12 @@ class _Range:
     high: Bound | None
     rows: int = 0
     counted: bool = False
-    one_key: bool = False
-    """Nothing is left to split: the range holds one key's rows only."""
+    undivided: str | None = None
+    """Why nothing is left to split, such as that the range holds one key's rows only."""
+
+
+_ONE_KEY = "one key value"
+_NO_FORM = "the key behind its first one has no form that a target reads"
 
 
 def partition_by_key(
@@ -226,10 +248,66 @@ def partition_by_key(
     Raises:
         PlatformError: a key column doesn't exist or has no order.
     """
-    key = _read_key(run, table, columns)
+    key = _read_key(run, table, _column_parts(table, columns))
     if count <= 1 and max_rows is None:
         return Partitioning("single", (Partition(None, "all rows", rows=_estimate(run, table, where)),))
     notes: list[str] = []
+    ranges, absent, method = _divide(run, key, where, count, max_rows, notes)
+    rows = ranges[0].rows + absent
+    if len(ranges) == 1 and (max_rows is None or rows <= max_rows):
+        whole = Partition(None, key.describe_range(None, None), rows=rows)
+        return Partitioning("single", (whole,), notes=tuple(notes))
+    return _assemble(key, ranges, absent, max_rows, notes, method)
+
+
+def partition_by_value(
+    run: QueryRunner,
+    table: SourceTable,
+    keys: Sequence[KeyColumn],
+    where: str | None,
+    count: int,
+    max_rows: int | None = None,
+) -> Partitioning:
+    """Half-open ranges of the staged values of a key, in the order that they have everywhere.
+
+    Ranges are kept, so NULLs have their partition wherever there may be some later.
+
+    Raises:
+        PlatformError: there is no key, or it has a column whose order isn't the same everywhere.
+    """
+    key = _read_key(run, table, value_parts(table.name, keys))
+    notes: list[str] = []
+    if count <= 1 and max_rows is None:
+        whole = _Range(None, None, _estimate(run, table, where))
+        return _assemble(key, [whole], 0, max_rows, notes, "single")
+    ranges, absent, method = _divide(run, key, where, count, max_rows, notes)
+    return _assemble(key, ranges, absent, max_rows, notes, method)
+
+
+def split_by_value(
+    run: QueryRunner,
+    table: SourceTable,
+    keys: Sequence[KeyColumn],
+    where: str | None,
+    low: Bound | None,
+    high: Bound | None,
+    max_rows: int,
+) -> list[Partition]:
+    """A range of staged values in pieces of at most `max_rows` rows, where its keys allow it; rows are counted.
+
+    Raises:
+        PlatformError: there is no key, or it has a column whose order isn't the same everywhere.
+    """
+    key = _read_key(run, table, value_parts(table.name, keys))
+    pieces, _ = _limit_rows(run, key, where, [_Range(low, high)], max_rows, [], with_absent=False)
+    _prove_order(run, key, pieces)
+    return [_partition(key, piece) for piece in pieces]
+
+
+def _divide(
+    run: QueryRunner, key: _Key, where: str | None, count: int, max_rows: int | None, notes: list[str]
+) -> tuple[list[_Range], int, str]:
+    """The ranges, the rows without key, and the way of dividing."""
     arithmetic = _arithmetic_ranges(run, key, where, count, max_rows)
     if arithmetic is not None:
         ranges, absent, method = arithmetic, 0, "arithmetic ranges"
@@ -245,37 +323,33 @@ def partition_by_key(
                 "no index begins with the key, so every partition reads the whole table: "
                 "partitions by physical location read it once"
             )
-    return _assemble(key, ranges, absent, max_rows, notes, method)
+    return ranges, absent, method
 
 
 def _assemble(
     key: _Key, ranges: Sequence[_Range], absent: int, max_rows: int | None, notes: list[str], method: str
 ) -> Partitioning:
-    partitions = [
-        Partition(
-            key.range_predicate(part.low, part.high),
-            key.describe_range(part.low, part.high),
-            part.low,
-            part.high,
-            part.rows,
-        )
-        for part in ranges
-    ]
-    rows = ranges[0].rows + absent
-    if len(partitions) == 1 and (max_rows is None or rows <= max_rows):
-        return Partitioning("single", (replace(partitions[0], rows=rows),), notes=tuple(notes))
+    partitions = [_partition(key, part) for part in ranges]
     if key.absent is not None:
-        if len(partitions) == 1:
-            # NULLs apart from the one range that is left, which then has to exclude them.
-            present = " AND ".join(f"{sql.quote(column.name)} IS NOT NULL" for column in key.nullable)
-            partitions = [replace(partitions[0], predicate=present, description=_KEY_PRESENT)]
         if max_rows is not None and absent > max_rows:
             notes.append(f"{absent} rows have no key: more than max_rows, and nothing to divide them by")
-        partitions.append(Partition(key.absent, key.absent_description, rows=absent))
+        partitions.append(Partition(key.absent, key.absent_description, rows=absent, absent=True))
     return Partitioning(method, tuple(partitions), notes=tuple(notes))
 
 
-def _read_key(run: QueryRunner, table: SourceTable, names: Sequence[str]) -> _Key:
+def _partition(key: _Key, part: _Range) -> Partition:
+    """A range as a partition; NULLs are apart, so the range that is open at both ends has to exclude them."""
+    return Partition(
+        key.range_predicate(part.low, part.high) or key.present,
+        _described(key, part),
+        part.low,
+        part.high,
+        part.rows,
+        None if part.high is None else key.below(part.high),
+    )
+
+
+def _column_parts(table: SourceTable, names: Sequence[str]) -> tuple[KeyPart, ...]:
     if not names:
         raise PlatformError(f"No key columns are given to partition {table.name} by.")
     known = {column.name: column for column in table.columns}
@@ -289,6 +363,11 @@ def _read_key(run: QueryRunner, table: SourceTable, names: Sequence[str]) -> _Ke
                 f"{table.name} can't be partitioned by {column.name!r}: its type {column.native_type} has "
                 f"no order. Choose another key column, or partition by physical location."
             )
+    return tuple(column_part(column) for column in columns)
+
+
+def _read_key(run: QueryRunner, table: SourceTable, parts: tuple[KeyPart, ...]) -> _Key:
+    columns = [part.column for part in parts]
     array = f"ARRAY[{', '.join(sql.literal(column.name) for column in columns)}]"
     facts = run(
         sql.fill(
@@ -297,14 +376,15 @@ def _read_key(run: QueryRunner, table: SourceTable, names: Sequence[str]) -> _Ke
             table=sql.literal(table.name.table),
             columns=array,
             length=len(columns),
+            collated="".join(sql.fill(_BY_BYTES, place=place) for place, part in enumerate(parts) if part.by_bytes),
         )
     )[0]
     not_null = set(json.loads(str(facts["not_null"] or "[]")))
     return _Key(
         table=table,
-        columns=columns,
+        parts=parts,
         nullable=tuple(column for column in columns if column.name not in not_null),
-        indexed=bool(facts["indexed"]),
+        indexed=bool(facts["indexed"]) and all(part.is_column for part in parts),
         blocks=int(str(facts["blocks"])),
     )
 
@@ -325,9 +405,9 @@ def _arithmetic_ranges(
     unique = names == table.primary_key or names in table.unique_keys
     if where is not None or len(names) != 1 or not unique or key.nullable or not table.estimated_rows:
         return None
-    if key.columns[0].base_type not in _INTEGER_TYPES:
+    if key.columns[0].base_type not in _INTEGER_TYPES or not key.parts[0].is_column:
         return None
-    extremes = run(sql.fill(_EXTREMES, column=key.names, relation=sql.relation(table.name)))[0]
+    extremes = run(sql.fill(_EXTREMES, column=key.compared, relation=sql.relation(table.name)))[0]
     if extremes["low"] is None:
         return None
     low, high = int(str(extremes["low"])), int(str(extremes["high"]))
@@ -409,7 +489,7 @@ def _sample(key: _Key, *, part: str = "0", tablesample: str = "", where: str = "
 
 
 def _quantiles(run: QueryRunner, key: _Key, sample: str, pieces: dict[int, int]) -> _Quantiles:
-    names = [f"k{number}" for number in range(1, len(key.columns) + 1)]
+    names = [f"k{number}" for number in range(1, len(key.parts) + 1)]
     row = run(
         sql.fill(
             _QUANTILES,
@@ -423,7 +503,8 @@ def _quantiles(run: QueryRunner, key: _Key, sample: str, pieces: dict[int, int])
     )[0]
     bounds: dict[int, list[tuple[Bound, int]]] = {}
     for part, before, *texts in json.loads(str(row["bounds"] or "[]")):
-        bounds.setdefault(part, []).append((tuple(texts), int(before)))
+        if key.is_bound(tuple(texts)):
+            bounds.setdefault(part, []).append((tuple(texts), int(before)))
     return _Quantiles(int(str(row["sampled"])), int(str(row["absent"])), bounds)
 
 
@@ -440,7 +521,7 @@ def _prove_order(run: QueryRunner, key: _Key, ranges: Sequence[_Range]) -> None:
         sql.fill(
             _DISORDER,
             keys=key.aliases,
-            columns=key.names,
+            columns=key.compared,
             relation=sql.relation(key.table.name),
             values=", ".join(f"({number}, {key.literals(bound)})" for number, bound in enumerate(bounds, 1)),
             low=key.row("low.k"),
@@ -463,13 +544,15 @@ def _limit_rows(
     ranges: Sequence[_Range],
     max_rows: int,
     notes: list[str],
+    *,
+    with_absent: bool = True,
 ) -> tuple[list[_Range], int]:
     """The ranges with their rows counted, and those that are too large split until none is or can be."""
     current, absent = list(ranges), 0
     for round_ in range(_MOST_ROUNDS):
-        current, found_absent = _count(run, key, where, current, with_absent=round_ == 0)
+        current, found_absent = _count(run, key, where, current, with_absent=with_absent and round_ == 0)
         absent = max(absent, found_absent)
-        large = [part for part in current if part.rows > max_rows and not part.one_key]
+        large = [part for part in current if part.rows > max_rows and not part.undivided]
         if not large:
             break
         split = _split(run, key, where, large, max_rows)
@@ -478,7 +561,7 @@ def _limit_rows(
         current, _ = _count(run, key, where, current, with_absent=False)
     for part in current:
         if part.rows > max_rows:
-            reason = "one key value" if part.one_key else "its keys could not be divided further"
+            reason = part.undivided or "its keys could not be divided further"
             notes.append(f"{part.rows} rows, more than max_rows, in {_described(key, part)}: {reason}")
     return _without_empty(current), absent
 
@@ -489,14 +572,14 @@ def _count(
     """The ranges with exact rows, and the rows without key."""
     open_ranges = [part for part in ranges if not part.counted]
     branches = [
-        Branch(number, key.range_predicate(part.low, part.high) or _present(key))
+        Branch(number, key.range_predicate(part.low, part.high) or key.present or "true")
         for number, part in enumerate(open_ranges)
     ]
     absent = key.absent if with_absent else None
     if not branches and absent is None:
         return list(ranges), 0
     if absent is not None:
-        branches.append(Branch(-1, absent))
+        branches.append(Branch(len(open_ranges), absent))
     name = key.table.name
     if key.indexed and separate_counts_are_cheaper(run, name, where, branches):
         counts = count_separately(run, name, where, branches)
@@ -504,30 +587,13 @@ def _count(
         region = None if with_absent else " OR ".join(f"({branch.predicate})" for branch in branches)
         counts = count_in_one_pass(run, name, sql.all_of([region, where]), _part_number(key, open_ranges))
     exact = iter(replace(part, rows=counts.get(number, 0), counted=True) for number, part in enumerate(open_ranges))
-    return [part if part.counted else next(exact) for part in ranges], counts.get(-1, 0)
-
-
-def _present(key: _Key) -> str:
-    return " AND ".join(f"{sql.quote(column.name)} IS NOT NULL" for column in key.nullable) or "true"
+    return [part if part.counted else next(exact) for part in ranges], counts.get(len(open_ranges), 0)
 
 
 def _part_number(key: _Key, ranges: Sequence[_Range]) -> str:
-    """SQL for the number of the range that a row is in: a binary search by comparisons.
-
-    The rows must be of these ranges; those without key get -1.
-    """
-
-    def search(first: int, last: int) -> str:
-        if first == last:
-            return str(first)
-        middle = (first + last) // 2
-        high = ranges[middle].high
-        if high is None:
-            raise ValueError("only the last range is open above")
-        return f"CASE WHEN {key.below(high)} THEN {search(first, middle)} ELSE {search(middle + 1, last)} END"
-
-    found = search(0, len(ranges) - 1)
-    return f"CASE WHEN {key.absent} THEN -1 ELSE {found} END" if key.absent else found
+    """SQL for the number of the range that a row is in; the rows must be of these ranges, or without key."""
+    highs = [part.high for part in ranges[:-1]]
+    return number_of([key.below(high) for high in highs if high is not None], key.absent)
 
 
 def _split(
@@ -539,7 +605,7 @@ def _split(
     fill = 1.0 if share == 1 else _FILL
     most = max(2, _MOST_SAMPLED_ROWS // _FEWEST_SAMPLED_ROWS_PER_RANGE // len(large))
     pieces = {number: min(math.ceil(part.rows / (fill * max_rows)), most) for number, part in enumerate(large)}
-    region = " OR ".join(f"({key.range_predicate(part.low, part.high) or _present(key)})" for part in large)
+    region = " OR ".join(f"({key.range_predicate(part.low, part.high) or key.present or 'true'})" for part in large)
     chance = f"random() < {share:.9f}" if share < 1 else None
     sample = _sample(key, part=_part_number(key, large), where=sql.where_clause(region, where, chance))
     found = _quantiles(run, key, sample, pieces)
@@ -554,7 +620,7 @@ def _split(
 
 def _split_first_key(run: QueryRunner, key: _Key, where: str | None, part: _Range) -> list[_Range]:
     """The rows of the range's first key apart from the others; the range itself when it has one key only."""
-    predicate = key.range_predicate(part.low, part.high) or _present(key)
+    predicate = key.range_predicate(part.low, part.high) or key.present
     found = run(
         sql.fill(
             _SUCCESSOR,
@@ -569,9 +635,11 @@ def _split_first_key(run: QueryRunner, key: _Key, where: str | None, part: _Rang
         )
     )
     if not found:
-        return [replace(part, one_key=True)]
+        return [replace(part, undivided=_ONE_KEY)]
     bound = tuple(json.loads(str(found[0]["bound"])))
-    return [_Range(part.low, bound, one_key=True), _Range(bound, part.high)]
+    if not key.is_bound(bound):
+        return [replace(part, undivided=_NO_FORM)]
+    return [_Range(part.low, bound, undivided=_ONE_KEY), _Range(bound, part.high)]
 
 
 def _described(key: _Key, part: _Range) -> str:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
 from typing import ClassVar
 
 from migration_assets.platforms.base import (
+    Bound,
     ColumnMapping,
+    KeyColumn,
+    Partition,
     Partitioning,
     QueryRunner,
     ReadColumn,
@@ -19,13 +24,15 @@ from migration_assets.platforms.canonical_sql import CanonicalSQL
 from migration_assets.platforms.postgresql import (
     catalogue,
     extraction,
-    keys,
+    key_parts,
     locations,
     profiling,
     sql,
     types,
+    watermarks,
 )
 from migration_assets.platforms.postgresql.canonical import PostgreSQLSQL
+from migration_assets.platforms.postgresql.keys import partition_by_key, partition_by_value, split_by_value
 from migration_assets.platforms.types import ColumnType, Kind
 
 
@@ -74,12 +81,59 @@ class PostgreSQL(SourcePlatform):
         count: int,
         max_rows: int | None = None,
     ) -> Partitioning:
-        return keys.partition_by_key(run, table, columns, where, count, max_rows)
+        return partition_by_key(run, table, columns, where, count, max_rows)
 
     def partition_by_location(
         self, run: QueryRunner, table: SourceTable, where: str | None, count: int, max_rows: int | None = None
     ) -> Partitioning:
         return locations.partition_by_location(run, table, where, count, max_rows)
+
+    def alike_keys(self, run: QueryRunner, keys: Sequence[KeyColumn]) -> tuple[KeyColumn, ...]:
+        return key_parts.alike_keys(run, keys)
+
+    def partition_by_value(
+        self,
+        run: QueryRunner,
+        table: SourceTable,
+        keys: Sequence[KeyColumn],
+        where: str | None,
+        count: int,
+        max_rows: int | None = None,
+    ) -> Partitioning:
+        return partition_by_value(run, table, keys, where, count, max_rows)
+
+    def split_by_value(
+        self,
+        run: QueryRunner,
+        table: SourceTable,
+        keys: Sequence[KeyColumn],
+        where: str | None,
+        low: Bound | None,
+        high: Bound | None,
+        max_rows: int,
+    ) -> list[Partition]:
+        return split_by_value(run, table, keys, where, low, high, max_rows)
+
+    def count_query(self, table: TableName, predicate: str | None, where: str | None) -> str:
+        return extraction.count_query(table, predicate, where)
+
+    def watermark_problem(self, column: SourceColumn, lookback: timedelta | Decimal | None) -> str | None:
+        return watermarks.watermark_problem(column, lookback)
+
+    def watermark_query(self, table: TableName, column: SourceColumn, where: str | None) -> str:
+        return watermarks.watermark_query(table, column, where)
+
+    def high_problem(self, column: SourceColumn, high: str) -> str | None:
+        return watermarks.high_problem(column, high)
+
+    def lookback_query(self, column: SourceColumn, low: str, lookback: timedelta | Decimal) -> str:
+        return watermarks.lookback_query(column, low, lookback)
+
+    def after(self, column: SourceColumn, low: str, *, inclusive: bool = False) -> str:
+        return watermarks.after(column, low, inclusive=inclusive)
+
+    def up_to(self, column: SourceColumn, high: str) -> str:
+        return watermarks.up_to(column, high)
 
     def extraction_query(
         self, table: TableName, columns: Sequence[ReadColumn], predicate: str | None, where: str | None

@@ -37,7 +37,7 @@ def test_filter_and_predicate_are_both_kept_in_parentheses(source: Source) -> No
     source.execute("CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 10)")
     read = source.extract(source.table("t"), predicate="id < 3 OR id > 8", where="id = 1 OR id = 5")
     assert read.to_pylist() == [{"id": 1}]
-    assert source.value(count_query(source.name("t"), "id < 3 OR id > 8")) == 4
+    assert source.value(count_query(source.name("t"), None, "id < 3 OR id > 8")) == 4
 
 
 @pytest.mark.parametrize(
