@@ -65,7 +65,7 @@ def bare(file: str) -> None:
         submit(ledger, workflow, WorkflowStatus.EXECUTING)
         for table in generations.workflow_tables(workflow):
             with source.connect(generations.source_database(table, source)) as run:
-                plan = generations.plan(workflow, table, run, source, connections.warehouse)
+                plan = generations.plan(workflow, table, run, source, connections.warehouse, ledger)
             generation = generations.start(ledger, instance, plan, GenerationStatus.RUNNING)
             keys = tuple(partition.key for partition in plan.partitions)
             extraction = Extraction(plan, generation.id, generation.number, keys, source)

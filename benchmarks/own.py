@@ -138,7 +138,7 @@ def _timed(file: str, *, register: bool) -> dict[str, float]:
         submit(ledger, workflow, WorkflowStatus.EXECUTING)
         started = time.monotonic()
         with source.connect(generations.source_database(table, source)) as run:
-            plan = generations.plan(workflow, table, run, source, connections.warehouse)
+            plan = generations.plan(workflow, table, run, source, connections.warehouse, ledger)
         found = {"plan_seconds": time.monotonic() - started, "partitions": float(len(plan.partitions))}
         if register:
             started = time.monotonic()

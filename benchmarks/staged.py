@@ -38,7 +38,7 @@ def main(file: str) -> None:
         submit(ledger, workflow, WorkflowStatus.EXECUTING)
         started = time.monotonic()
         with source.connect(generations.source_database(table, source)) as run:
-            plan = generations.plan(workflow, table, run, source, connections.warehouse)
+            plan = generations.plan(workflow, table, run, source, connections.warehouse, ledger)
         generation = generations.start(ledger, instance, plan, GenerationStatus.RUNNING)
         keys = [partition.key for partition in plan.partitions]
         materialize(

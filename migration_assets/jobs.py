@@ -124,13 +124,14 @@ def build_run_workflow_job(deployment: Deployment) -> JobDefinition:
     @op(name="migrate_tables", description="Plans, moves and checks every table of a workflow file.")
     def migrate_tables(context: OpExecutionContext, config: WorkflowFile) -> None:
         workflow = load_workflow(config.file, config.source_platform)
-        failed = []
         with open_connections(deployment, workflow.source_platform) as connections:
             ledger = connections.ledger
             submit(ledger, workflow, WorkflowStatus.EXECUTING)
-            for table in workflow_tables(workflow):
-                if problem := _plan_and_move(workflow, table, connections, context, config, deployment):
-                    failed.append(f"{table.slug}: {problem}")
+            moved = (
+                (table.slug, _plan_and_move(workflow, table, connections, context, config, deployment))
+                for table in workflow_tables(workflow)
+            )
+            failed = [f"{name}: {problem}" for name, problem in moved if problem]
             ledger.set_workflow_status(workflow.name, WorkflowStatus.COMPLETED)
         if failed:
             raise Failure(

@@ -145,9 +145,14 @@ def write_down_publish(ledger: Ledger, workflow: str, table: str, warehouse: War
     else:
         staged = sum(record.rows for record in ledger.partitions(latest.id))
         load = warehouse.describe(load_table_name(table_plan, latest.number))
-        done = load is not None and not load.rows and staged > 0 and all(
-            record.status in (PartitionStatus.LOADED, PartitionStatus.UNCHANGED)
-            for record in ledger.partitions(latest.id)
+        done = (
+            load is not None
+            and not load.rows
+            and staged > 0
+            and all(
+                record.status in (PartitionStatus.LOADED, PartitionStatus.UNCHANGED)
+                for record in ledger.partitions(latest.id)
+            )
         )
     if done:
         ledger.set_generation_status(latest.id, GenerationStatus.PUBLISHED)

@@ -32,17 +32,15 @@ from migration_assets.resources.warehouses.base import (
     WarehouseError,
 )
 from migration_assets.synchronization.changes import ChangeError, TargetChange
-from migration_assets.validation.levels.column_metrics import in_parts, metrics_query, read_metrics
 from migration_assets.validation.migrations.plan_fingerprint import check_fingerprint, explain_difference
 from migration_assets.validation.migrations.source_facts import SourceFacts
 from migration_assets.validation.migrations.target_checks import (
     CheckResult,
-    check_metrics,
     check_row_counts,
     check_schema,
-    target_metric_columns,
+    check_target_metrics,
 )
-from migration_assets.validation.results import Value, Verdict
+from migration_assets.validation.results import Verdict
 from migration_assets.validation.sides import TargetSide
 
 
@@ -153,7 +151,9 @@ class Publication:
         before = warehouse.describe(plan.target)
         _require_continued_target(plan, before)
         if progress is None or before is None:
-            raise PublishError(_named(plan, "nothing was settled by its extraction: materialize the staged asset first"))
+            raise PublishError(
+                _named(plan, "nothing was settled by its extraction: materialize the staged asset first")
+            )
         _require_same_checksums(plan, self.manifests, records)
         moved = any(manifest.files for manifest in self.manifests.values())
         deleted = deleted_table_name(self._load) if progress.deleted_files else None
@@ -215,7 +215,9 @@ class Publication:
         """The load table, and the rows that COPY says it has put there."""
         candidate = self.warehouse.describe(self._load)
         if candidate is None:
-            raise PublishError(_named(self.plan, f"there is no load table {self._load}: materialize the loaded asset first"))
+            raise PublishError(
+                _named(self.plan, f"there is no load table {self._load}: materialize the loaded asset first")
+            )
         paths = [file.path for found in self.manifests.values() for file in found.files]
         files = self.warehouse.loaded_files(self._load, paths)
         if candidate.rows or not may_be_empty:
@@ -260,18 +262,7 @@ class Publication:
         return replace(check, summary=f"{check.summary}: {told}")
 
     def _metrics(self, name: TableName) -> CheckResult:
-        plan, manifests = self.plan, list(self.manifests.values())
-        if not plan.metrics_check:
-            return CheckResult(Verdict.INCONCLUSIVE, "switched off by metricsCheck")
-        platform = self.warehouse.platform
-        measured: dict[str, dict[str, Value]] = {}
-        try:
-            for part in in_parts(target_metric_columns(plan, platform)):
-                query = metrics_query(name.to_expression(), part, None, platform.dialect)
-                measured |= read_metrics(self.warehouse.query(query, name.database)[0], part)
-        except WarehouseError as error:
-            return check_metrics(plan, manifests, None, self.facts, str(error))
-        return check_metrics(plan, manifests, measured, self.facts)
+        return check_target_metrics(self.plan, list(self.manifests.values()), self.facts, self.warehouse, name)
 
     def _refused(self, checks: Mapping[str, CheckResult]) -> PublishOutcome | None:
         """The refusal to publish, where a blocking check fails."""

@@ -23,7 +23,6 @@ from migration_assets.synchronization.deletions import Deletions
 from migration_assets.synchronization.progress import Progress
 from migration_assets.synchronization.scope import Scope, checksum_text, conjunction
 
-
 FindDeletions = Callable[[Snapshot, Progress], Deletions]
 """Asks source and target, under the snapshot that is extracted."""
 
@@ -264,9 +263,7 @@ def row_filter(plan: TablePlan, key: str, where: str | None) -> str | None:
     return conjunction(plan.partition(key).predicate, where)
 
 
-def finished_manifests(
-    manifests: Mapping[str, Manifest], keeper: SnapshotKeeper, scope: Scope
-) -> dict[str, Manifest]:
+def finished_manifests(manifests: Mapping[str, Manifest], keeper: SnapshotKeeper, scope: Scope) -> dict[str, Manifest]:
     """The manifests that can stay beside partitions read under the keeper's snapshot.
 
     Partitions of which the source gives the checksum stay where it is the same; of others all do, or none.

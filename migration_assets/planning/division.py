@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from migration_assets.planning.model import Baseline, PlannedColumn, PlannedPartition, SynchronizationPlan
 from migration_assets.planning.sizing import (
     AUTO_COMPARED_BYTES,
-    AUTO_PARTITION_BYTES,
     filtered_bytes,
     partition_count,
 )

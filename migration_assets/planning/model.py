@@ -285,7 +285,9 @@ def continued(wanted: SynchronizationPlan, baseline: Baseline) -> Synchronizatio
         mode = "ranges"
     else:
         mode = "merge" if wanted.track_modifications else "append"
-        watermark = watermark.model_copy(update={"low": baseline.watermark, "missing": baseline.missing, "bound": baseline.bound})
+        watermark = watermark.model_copy(
+            update={"low": baseline.watermark, "missing": baseline.missing, "bound": baseline.bound}
+        )
     return wanted.model_copy(
         update={
             "mode": mode,

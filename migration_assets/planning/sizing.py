@@ -41,9 +41,7 @@ def filtered_bytes(table: SourceTable, rows: int) -> int:
     return table.bytes or rows * row_bytes(table)
 
 
-def partition_count(
-    size: PartitionSize, rows: int, size_bytes: int, auto_bytes: int = AUTO_PARTITION_BYTES
-) -> int:
+def partition_count(size: PartitionSize, rows: int, size_bytes: int, auto_bytes: int = AUTO_PARTITION_BYTES) -> int:
     """The number of partitions that a partition size asks for; at least 1.
 
     Args:

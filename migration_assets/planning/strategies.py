@@ -21,7 +21,9 @@ from migration_assets.platforms.base import QueryRunner, SourcePlatform, SourceT
 from migration_assets.workflow import TableConfiguration, Workflow
 
 
-def full_load_reason(wanted: SynchronizationPlan, baseline: Baseline | None, found: ExistingTarget | None) -> str | None:
+def full_load_reason(
+    wanted: SynchronizationPlan, baseline: Baseline | None, found: ExistingTarget | None
+) -> str | None:
     """Why all rows have to move; None when what the target holds can be continued."""
     if wanted.strategy == "none":
         return "strategy none moves all rows"
@@ -105,7 +107,9 @@ def added_values_reason(
     if wanted.watermark is None or baseline.watermark is None:
         return told
     mark = table.column(wanted.watermark.column)
-    quoted = {name: exp.column(exp.to_identifier(name, quoted=True)).sql(source.dialect) for name in (*added, mark.name)}
+    quoted = {
+        name: exp.column(exp.to_identifier(name, quoted=True)).sql(source.dialect) for name in (*added, mark.name)
+    }
     settled = f"NOT ({source.after(mark, baseline.watermark)})"
     if mark.nullable:
         settled = f"({settled} OR {quoted[mark.name]} IS NULL)"

@@ -112,7 +112,7 @@ class TargetChange:
         if mode == "append" and (window := self._window()) is not None:
             yield exp.delete(self._target).where(window)
 
-    def _changed_ranges(self) -> Iterator[exp.Expression]:
+    def _changed_ranges(self) -> Iterator[exp.Condition]:
         """The changed partitions' rows in the target; neighbours are one condition."""
         columns = [(_column(planned.target_name), self._type_of(planned)) for planned in self._key]
         run: list[PlannedPartition] = []
@@ -128,12 +128,12 @@ class TargetChange:
         if run:
             yield self._range(columns, run[0].low, run[-1].high)
 
-    def _range(self, columns: Sequence[KeyTarget], low: Bound | None, high: Bound | None) -> exp.Expression:
+    def _range(self, columns: Sequence[KeyTarget], low: Bound | None, high: Bound | None) -> exp.Condition:
         has_absent = any(partition.absent for partition in self.plan.partitions)
         return in_range(columns, low, high, nullable=has_absent) or exp.true()
 
-    def _window(self) -> exp.Expression | None:
-        """The rows that are read again; those of an attempt that was published, and whose end was lost, are among them."""
+    def _window(self) -> exp.Condition | None:
+        """The rows that are read again; those of an attempt that was published without its end are among them."""
         watermark = self.plan.synchronization.watermark
         assert watermark is not None
         planned = self.plan.column(watermark.column)
@@ -182,9 +182,7 @@ class TargetChange:
             return selected.from_(relation).subquery(_LOAD), 0
         watermark = self.plan.synchronization.watermark
         assert watermark is not None
-        newest = exp.Ordered(
-            this=_column(self.plan.column(watermark.column).target_name), desc=True, nulls_first=False
-        )
+        newest = exp.Ordered(this=_column(self.plan.column(watermark.column).target_name), desc=True, nulls_first=False)
         ordered = [newest, exp.Ordered(this=self._row_hash(), desc=True, nulls_first=False)]
         place = exp.Window(
             this=exp.RowNumber(), partition_by=[_column(name) for name in keys], order=exp.Order(expressions=ordered)
@@ -193,7 +191,7 @@ class TargetChange:
         first = selected.from_(numbered.subquery("n")).where(_column(_PLACE).eq(1))
         return first.subquery(_LOAD), loaded - distinct
 
-    def _row_hash(self) -> exp.Expression:
+    def _row_hash(self) -> exp.Expr:
         sql = self.platform.canonical_sql
         columns = [
             CanonicalColumn(
@@ -255,7 +253,7 @@ def _identifiers(names: Sequence[str]) -> list[exp.Identifier]:
     return [exp.to_identifier(name, quoted=True) for name in names]
 
 
-def _counted() -> exp.Alias:
+def _counted() -> exp.Expr:
     return exp.alias_(exp.Count(this=exp.Star()), "rows", quoted=True)
 
 

@@ -34,7 +34,9 @@ def deletions_finder(
         with warehouse.hold(plan.target.database):
             target = warehouse.describe(plan.target)
             if target is None:
-                raise DeletionError(f"{named}: the target {plan.target} is gone: run the workflow again, which plans anew")
+                raise DeletionError(
+                    f"{named}: the target {plan.target} is gone: run the workflow again, which plans anew"
+                )
             alignment = align_plan(plan, target.columns, warehouse.platform)
             aligned = {column.source.name: column for column in alignment.compared}
             if missing := [name for name in asked.key if name not in aligned]:
@@ -54,7 +56,7 @@ def deletions_finder(
                         limit=math.floor(asked.deletion_limit * target.rows),
                     )
             except TooManyDeletionsError as error:
-                raise TooManyDeletionsError(
+                raise DeletionError(
                     f"{named}: {error}. Nothing was changed. If these rows are meant to go, raise "
                     f"synchronization.deletionLimit (now {asked.deletion_limit:g}), and run the workflow again"
                 ) from error

@@ -118,7 +118,9 @@ def moving_condition(plan: TablePlan, platform: SourcePlatform, progress: Progre
     """The rows that move by watermark, whatever has come above it since; never NULL."""
     assert plan.synchronization.watermark is not None
     column = plan.column(plan.synchronization.watermark.column).source
-    conditions = [platform.after(column, progress.low, inclusive=progress.inclusive)] if progress.low is not None else []
+    conditions = (
+        [platform.after(column, progress.low, inclusive=progress.inclusive)] if progress.low is not None else []
+    )
     if not conditions:
         return "1 = 1"
     return " OR ".join([*conditions, *_without(column, platform)])

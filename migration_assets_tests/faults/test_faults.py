@@ -47,10 +47,11 @@ def boundaries(
 
 def has_tmpfs(folder: Path) -> bool:
     """Whether a small disk can be made here."""
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True, check=False)  # noqa: S607
-    if done.returncode == 0:
-        subprocess.run(["umount", str(folder)], check=True)  # noqa: S607
-    return done.returncode == 0
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        return False
+    subprocess.run(["umount", str(folder)], check=True)  # noqa: S607
+    return True
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def open_workers() -> Iterator[Workers]:
 
 def serve(requests: IO[str], answers: IO[str]) -> None:
     """Forks and waits, as it is asked to."""
-    import migration_assets.cli.session  # noqa: F401  (what every child needs)
+    import migration_assets.cli.session
     import migration_assets.definitions  # noqa: F401
 
     for line in requests:

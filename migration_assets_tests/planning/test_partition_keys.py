@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from migration_assets.assets.generations import set_partition_keys
-from migration_assets.planning.planner import partition_key
+from migration_assets.planning.division import partition_key
 from migration_assets_tests.stubs import table_plan
 
 

@@ -79,14 +79,14 @@ def writers(database: PostgreSQLDatabase, *, only_inserts: bool = False, count: 
     failures: list[BaseException] = []
 
     def write(seed: int) -> None:
-        random_ = random.Random(seed)
+        chosen = random.Random(seed)
         try:
             with database.connect() as connection:
                 connection.autocommit = False
                 while not stop.is_set():
-                    _transaction(connection, random_, only_inserts=only_inserts)
+                    _transaction(connection, chosen, only_inserts=only_inserts)
                     # Some dozens of transactions a second: the history stays small enough to be compared.
-                    stop.wait(random_.uniform(0, 0.03))
+                    stop.wait(chosen.uniform(0, 0.03))
         except psycopg2.Error as error:
             failures.append(error)
 
@@ -102,21 +102,23 @@ def writers(database: PostgreSQLDatabase, *, only_inserts: bool = False, count: 
     assert not failures, failures
 
 
-def _transaction(connection: psycopg2.extensions.connection, random_: random.Random, *, only_inserts: bool) -> None:
+def _transaction(connection: psycopg2.extensions.connection, chosen: random.Random, *, only_inserts: bool) -> None:
     with connection.cursor() as cursor:
-        for _ in range(random_.randint(1, 4)):
-            kind = "insert" if only_inserts else random_.choice(["insert", "update", "update", "delete", "late", "again"])
-            key = random_.randint(1, 3000)
+        for _ in range(chosen.randint(1, 4)):
+            kind = (
+                "insert" if only_inserts else chosen.choice(["insert", "update", "update", "delete", "late", "again"])
+            )
+            key = chosen.randint(1, 3000)
             if kind == "insert":
                 cursor.execute(
-                    f"INSERT INTO live SELECT coalesce(max(id), 0) + 1 + %s, 'new', 1.5, 'inserted', {_CLOCK} FROM live "
-                    "ON CONFLICT DO NOTHING",
-                    [random_.randint(0, 5)],
+                    f"INSERT INTO live SELECT coalesce(max(id), 0) + 1 + %s, 'new', 1.5, 'inserted', {_CLOCK} "
+                    "FROM live ON CONFLICT DO NOTHING",
+                    [chosen.randint(0, 5)],
                 )
             elif kind == "update":
                 cursor.execute(
                     f"UPDATE live SET amount = amount + 1, note = %s, updated_at = {_CLOCK} WHERE id = %s",
-                    [f"update {random_.randint(1, 10**6)}", key],
+                    [f"update {chosen.randint(1, 10**6)}", key],
                 )
             elif kind == "delete":
                 cursor.execute("DELETE FROM live WHERE id = %s", [key])

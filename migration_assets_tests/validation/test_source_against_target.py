@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp
 
-from migration_assets.assets.publishing import _metrics
 from migration_assets.planning import TablePlan, plan_table
 from migration_assets.platforms.base import ReadColumn, TableName
 from migration_assets.platforms.types import Kind
@@ -18,8 +17,8 @@ from migration_assets.resources.sources.base import Snapshot
 from migration_assets.resources.sources.postgresql import PostgreSQLSource
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
 from migration_assets.validation.levels.column_metrics import metrics_query
-from migration_assets.validation.migrations.source_facts import SourceFacts, collect_source_facts
-from migration_assets.validation.migrations.target_checks import CheckResult
+from migration_assets.validation.migrations.source_facts import MovedRows, SourceFacts, collect_source_facts
+from migration_assets.validation.migrations.target_checks import CheckResult, check_target_metrics
 from migration_assets.validation.results import Verdict
 from migration_assets.workflow import parse_workflow
 from migration_assets_tests.servers import PostgreSQLDatabase
@@ -108,7 +107,7 @@ def moved(
     warehouse = DuckDBWarehouse(directory=str(folder))
     plan = planned(source, warehouse, database, **keys)
     with source.open_snapshot(database) as snapshot:
-        facts = collect_source_facts(plan, source.platform, snapshot, "s1")
+        facts = collect_source_facts(plan, source.platform, snapshot, "s1", MovedRows(plan.where))
         rows = staged(plan, source, snapshot)
     folder.mkdir(exist_ok=True)
     with duckdb.connect(str(folder / f"{database}.duckdb")) as target:
@@ -119,7 +118,7 @@ def moved(
         target.execute("INSERT INTO public.t SELECT * FROM staged")
         if spoil:
             target.execute(spoil)
-    return plan, facts, _metrics(plan, [], facts, warehouse)
+    return plan, facts, check_target_metrics(plan, [], facts, warehouse, plan.target)
 
 
 def test_every_type_has_the_same_metrics_on_both_sides(
@@ -260,7 +259,7 @@ def test_a_source_that_can_not_be_measured_says_why(
     postgresql_database.execute("CREATE TABLE t AS SELECT 1e308::double precision AS a FROM generate_series(1, 10)")
     plan = planned(source, DuckDBWarehouse(directory="/nowhere"), database)
     with source.open_snapshot(database) as snapshot:
-        facts = collect_source_facts(plan, source.platform, snapshot, "s1")
+        facts = collect_source_facts(plan, source.platform, snapshot, "s1", MovedRows(plan.where))
 
         assert (facts.rows, facts.metrics) == (None, None)
         assert "out of range" in str(facts.problem)

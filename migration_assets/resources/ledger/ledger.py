@@ -521,9 +521,8 @@ class Ledger:
         g, t, w = schema.generations, schema.tables, schema.workflows
         newer = g.alias("newer")
         latest = sa.select(sa.func.max(newer.c.number)).where(newer.c.table_id == g.c.table_id)
-        query = (
-            _GENERATIONS.where((g.c.number == latest.scalar_subquery()) & t.c.active)
-            .order_by(w.c.name, t.c.position)
+        query = _GENERATIONS.where((g.c.number == latest.scalar_subquery()) & t.c.active).order_by(
+            w.c.name, t.c.position
         )
         if workflow is not None:
             query = query.where(w.c.name == workflow)

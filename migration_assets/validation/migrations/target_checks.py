@@ -8,10 +8,17 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from migration_assets.planning import TablePlan
-from migration_assets.platforms.base import PlatformError, TargetColumn, TargetPlatform
+from migration_assets.platforms.base import PlatformError, TableName, TargetColumn, TargetPlatform
 from migration_assets.platforms.types import ColumnType
 from migration_assets.resources.stages.base import Manifest
-from migration_assets.validation.levels.column_metrics import MetricColumn, compare_metrics
+from migration_assets.resources.warehouses.base import Warehouse, WarehouseError
+from migration_assets.validation.levels.column_metrics import (
+    MetricColumn,
+    compare_metrics,
+    in_parts,
+    metrics_query,
+    read_metrics,
+)
 from migration_assets.validation.migrations.source_facts import SourceFacts
 from migration_assets.validation.results import Value, Verdict
 
@@ -126,6 +133,23 @@ def check_metrics(
     if mixed:
         return CheckResult(Verdict.INCONCLUSIVE, f"{mixed}: {told or 'all metrics agree'}", figures)
     return CheckResult(Verdict.FAIL, told, figures)
+
+
+def check_target_metrics(
+    plan: TablePlan, manifests: Sequence[Manifest], facts: SourceFacts | None, warehouse: Warehouse, table: TableName
+) -> CheckResult:
+    """Takes the metrics of the target, or of the load table, and compares them."""
+    if not plan.metrics_check:
+        return CheckResult(Verdict.INCONCLUSIVE, "switched off by metricsCheck")
+    platform = warehouse.platform
+    measured: dict[str, dict[str, Value]] = {}
+    try:
+        for part in in_parts(target_metric_columns(plan, platform)):
+            query = metrics_query(table.to_expression(), part, None, platform.dialect)
+            measured |= read_metrics(warehouse.query(query, table.database)[0], part)
+    except WarehouseError as error:
+        return check_metrics(plan, manifests, None, facts, str(error))
+    return check_metrics(plan, manifests, measured, facts)
 
 
 def target_metric_columns(plan: TablePlan, platform: TargetPlatform) -> list[MetricColumn]:
