@@ -125,7 +125,8 @@ def _load_deleted_keys(
     if not files:
         return
     columns = [column for column in load_columns(plan) if column.name in _key_names(plan)]
-    warehouse.create_load_table(table, columns, plan.target, mark, constrained=False)
+    # Not made like the target: it has the columns of the key alone.
+    warehouse.create_load_table(table, columns, table, mark)
     for done, file in zip(warehouse.copy_into(table, columns, files, stage), files, strict=True):
         if done.rows != file.rows:
             warehouse.drop_table(table)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,10 +113,19 @@ class Field:
         """Starts a run."""
         return self.workers.start(file, {**self.environment, **environment}, self.home / "log.txt", fault)
 
-    def log(self) -> str:
-        """What the runs have said."""
-        path = self.home / "log.txt"
-        return path.read_text() if path.exists() else ""
+    def require_success(self, file: Path) -> None:
+        """Runs without a fault."""
+        assert self.start(file).wait() == 0, self.told()
+
+    def told(self) -> str:
+        """What the runs have said, and the errors in the ledger."""
+        log = self.home / "log.txt"
+        return "\n".join([log.read_text() if log.exists() else "", *self.errors()])
+
+    def errors(self) -> list[str]:
+        """The errors in the ledger."""
+        with closing(sqlite3.connect(self.home / "ledger.sqlite")) as connection:
+            return [message for (message,) in connection.execute("SELECT message FROM errors")]
 
 
 def play(case: Case, place: Field) -> None:
@@ -130,7 +140,7 @@ def play(case: Case, place: Field) -> None:
         if case.fault == "full disk":
             opened.enter_context(_small_disk(place))
         if not case.first:
-            assert place.start(file).wait() == 0, place.log()
+            place.require_success(file)
             _change(place.database, case.strategy, chosen)
         _hit(case, file, place, chosen)
         if case.fault == "full disk":
@@ -139,13 +149,13 @@ def play(case: Case, place: Field) -> None:
         _heal(case, file, place, before)
         # And once more with news, so that what the fault has left in the ledger is of use.
         _change(place.database, case.strategy, chosen)
-        assert place.start(file).wait() == 0, place.log()
+        place.require_success(file)
         _require_equal(place)
         _require_clean(place)
 
 
 def _heal(case: Case, file: Path, place: Field, before: dict[str, str]) -> None:
-    assert place.start(file).wait() == 0, place.log()
+    place.require_success(file)
     _require_equal(place)
     _require_clean(place)
     after = _manifests(place)
@@ -212,25 +222,17 @@ def _hit(case: Case, file: Path, place: Field, chosen: random.Random) -> None:
         place.start(file, {"kind": "damage", "number": 0}).wait()
     elif case.fault == "two at once":
         runs = [place.start(file), place.start(file)]
-        assert sorted(run.wait() for run in runs)[0] == 0, place.log()
+        assert sorted(run.wait() for run in runs)[0] == 0, place.told()
     elif case.fault == "full disk":
         assert place.start(file).wait() != 0
-        assert "No space left" in place.log() or _errors_name(place, "No space left")
+        assert any("No space left" in error for error in place.errors()), place.told()
     else:
         refuses = case.fault == "store refuses"
         begin = chosen.randrange(30)
         fault = StoreFault(refuses=range(begin, begin + 1000)) if refuses else StoreFault(truncates=range(1000))
         assert place.bucket is not None
         with faulty_store(place.bucket.server.endpoint_url, fault) as endpoint:
-            assert place.start(file, AWS_ENDPOINT_URL=endpoint).wait() != 0, place.log()
-
-
-def _errors_name(place: Field, text: str) -> bool:
-    import sqlite3
-
-    with sqlite3.connect(place.home / "ledger.sqlite") as connection:
-        told = connection.execute("SELECT message FROM errors").fetchall()
-    return any(text in message for (message,) in told)
+            assert place.start(file, AWS_ENDPOINT_URL=endpoint).wait() != 0, place.told()
 
 
 def _boundaries(case: Case, place: Field) -> int:
@@ -321,7 +323,7 @@ def count_boundaries(strategy: str, place: Field) -> dict[tuple[str, bool], int]
     counted = place.home / "boundaries"
     found = {}
     for first in (True, False):
-        assert place.start(file, {"kind": "count", "file": str(counted)}).wait() == 0, place.log()
+        assert place.start(file, {"kind": "count", "file": str(counted)}).wait() == 0, place.told()
         found[strategy, first] = int(counted.read_text())
         _change(place.database, strategy, random.Random(0))
     return found

@@ -165,7 +165,7 @@ def install(fault: Mapping[str, Any]) -> None:
 def _operations() -> list[tuple[type, tuple[str, ...]]]:
     from migration_assets.resources.ledger import Ledger
     from migration_assets.resources.stages.filesystem import FileSystemStage
-    from migration_assets.resources.warehouses.duckdb import DuckDBTransaction, DuckDBWarehouse
+    from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse, _Transaction
 
     return [
         (
@@ -184,7 +184,7 @@ def _operations() -> list[tuple[type, tuple[str, ...]]]:
         ),
         (FileSystemStage, ("write_bytes", "open_output", "delete")),
         (DuckDBWarehouse, ("create_load_table", "copy_into", "publish", "drop_table", "evolve", "transaction")),
-        (DuckDBTransaction, ("change",)),
+        (_Transaction, ("change",)),
     ]
 
 

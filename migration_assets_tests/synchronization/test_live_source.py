@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from migration_assets.cli.session import open_ledger
-from migration_assets_tests.main_job import migrate, table, target_rows, write_workflow
+from migration_assets_tests.main_job import errors, migrate, table, target_rows, write_workflow
 from migration_assets_tests.servers import PostgreSQLDatabase
 from migration_assets_tests.synchronization import live_source
 
@@ -32,8 +32,8 @@ def follow(source: PostgreSQLDatabase, folder: Path, keys: dict[str, Any], runs:
     file = write_workflow(folder, source.database, [table("live", **keys)])
     for number in range(runs):
         with live_source.writers(source, **writing):
-            succeeded, tables = migrate(file)
-        assert succeeded, tables
+            succeeded, _ = migrate(file)
+        assert succeeded, [row["error"] for row in errors("moved")]
         with open_ledger() as ledger:
             generation = ledger.published("moved", "live")
         assert generation is not None
