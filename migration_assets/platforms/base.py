@@ -441,6 +441,10 @@ class TargetPlatform(ABC):
     def same_name(self, first: str, second: str) -> bool:
         """Whether two quoted column names are one and the same in the target."""
 
+    def widens_in_place(self, before: ColumnType, after: ColumnType) -> bool:
+        """Whether a column with rows in it can be given a type that holds every value of its own."""
+        return True
+
 
 _DDL_TYPE = re.compile(r"([A-Z]\w*(?: \w+)*) ?(?:\( ?(\d+(?: ?, ?\d+)*) ?\))?((?: [A-Z]+)*)")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -77,6 +78,26 @@ class ColumnType:
             return mine is not theirs or _fraction(self) > _fraction(column)
         return mine is theirs and _fraction(self) > _fraction(column)
 
+    def holds(self, other: ColumnType) -> bool:
+        """Whether a column of this type takes every value of a column of another type, and keeps it as it is."""
+        if other.is_rounded_in(self):
+            return False
+        match self.kind:
+            case Kind.INTEGER if other.kind is Kind.INTEGER:
+                return (self.bits or 64) >= (other.bits or 64)
+            case Kind.INTEGER:
+                # Not every number with the last digit fits.
+                return other.kind is Kind.DECIMAL and self.digits > other.digits
+            case Kind.DECIMAL:
+                exact = other.kind in (Kind.DECIMAL, Kind.INTEGER)
+                return exact and self.digits - (self.scale or 0) >= other.digits - (other.scale or 0)
+            case Kind.FLOAT:
+                return other.is_numeric
+            case Kind.TEXT:
+                return other.kind in _STAGED_AS_TEXT and _longest(self) >= _longest(other)
+            case kind:
+                return other.kind is kind and _longest(self) >= _longest(other)
+
     @property
     def digits(self) -> int:
         """The most decimal digits of a DECIMAL or INTEGER."""
@@ -107,6 +128,17 @@ class ColumnType:
                 return pa.timestamp("us", tz="UTC")
             case Kind.TEXT | Kind.JSON | Kind.UUID:
                 return pa.string()
+
+
+_STAGED_AS_TEXT = (Kind.TEXT, Kind.JSON, Kind.UUID)
+_UUID_LENGTH = 36
+
+
+def _longest(column_type: ColumnType) -> float:
+    """The most characters or bytes of a value."""
+    if column_type.kind is Kind.UUID:
+        return _UUID_LENGTH
+    return math.inf if column_type.length is None else column_type.length
 
 
 def _fraction(column_type: ColumnType) -> int:

@@ -103,8 +103,19 @@ class SnowflakeSessions:
             self._sessions.clear()
             self._of_thread = threading.local()
 
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Has this thread keep the session that it has, so that a transaction goes on there, or fails."""
+        self._of_thread.is_pinned = True
+        try:
+            yield
+        finally:
+            self._of_thread.is_pinned = False
+
     def _session(self) -> SnowflakeConnection:
         session: SnowflakeConnection | None = getattr(self._of_thread, "session", None)
+        if session is not None and getattr(self._of_thread, "is_pinned", False):
+            return session
         if session is None or session.is_closed() or session.expired:
             resource = _with_defaults(self._resource, self._timeout)
             with self._opening:

@@ -16,7 +16,7 @@ import pytest
 import snowflake.connector
 import sqlglot
 from dagster_snowflake import SnowflakeResource
-from snowflake.connector.errors import ProgrammingError
+from snowflake.connector.errors import DatabaseError, ProgrammingError
 
 PASSWORD = "canary-5f1c"
 
@@ -88,7 +88,8 @@ class Connection:
         self._closed = False
 
     def cursor(self) -> Cursor:
-        assert not self._closed
+        if self._closed:
+            raise DatabaseError(msg="Connection is closed", errno=250002, sqlstate="08003")
         return Cursor(self._double)
 
     def is_closed(self) -> bool:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from sqlglot import exp
 
 from migration_assets.platforms import types
 from migration_assets.platforms.base import TableName
+from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.resources.stages.base import StagedFile
 from migration_assets.resources.stages.filesystem import FileSystemStage
-from migration_assets.resources.warehouses.base import LoadColumn, PublishMark, WarehouseError
+from migration_assets.resources.warehouses.base import Change, LoadColumn, PublishMark, WarehouseError
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
 
 TARGET = TableName("SALES", "public", "ORDERS")
@@ -333,6 +335,287 @@ def test_a_query_reads_one_database_and_no_python_variables(warehouse: DuckDBWar
         with pytest.raises(WarehouseError):
             warehouse.query(parsed, "SALES")
     assert orders
+
+
+def test_a_transaction_changes_one_database(warehouse: DuckDBWarehouse, stage: FileSystemStage) -> None:
+    migrate(warehouse, stage, [stage_rows(stage, "1.parquet", [1, 2])])
+    elsewhere = (
+        'DELETE FROM other.public."ORDERS"',
+        'DELETE FROM sales.public."ORDERS" WHERE id IN (SELECT id FROM other.public."ORDERS")',
+        'INSERT INTO sales.public."ORDERS" SELECT * FROM other.public."ORDERS"',
+        'MERGE INTO sales.public."ORDERS" AS t USING (SELECT id FROM other.public."ORDERS") AS l ON t.id = l.id '
+        "WHEN MATCHED THEN DELETE",
+    )
+
+    for statement in elsewhere:
+        with pytest.raises(WarehouseError, match="a statement in SALES can't name"):
+            change(warehouse, statement)
+    deleted = change(warehouse, 'DELETE FROM sales.public."ORDERS" WHERE sales.public."ORDERS".id = 1')
+
+    assert deleted == 1
+    assert warehouse.count_rows(TARGET) == 1
+
+
+def change(warehouse: DuckDBWarehouse, *statements: str) -> int:
+    """The rows that the statements change in one transaction."""
+    with warehouse.transaction("SALES") as transaction:
+        return sum([transaction.change(change_of(statement)) for statement in statements])
+
+
+def change_of(statement: str) -> Change:
+    parsed = sqlglot.parse_one(statement, dialect="duckdb")
+    assert isinstance(parsed, Change)
+    return parsed
+
+
+def test_a_transaction_in_a_database_that_is_not_there_makes_none(warehouse: DuckDBWarehouse) -> None:
+    with pytest.raises(WarehouseError, match="there is no database SALES"):
+        change(warehouse)
+
+    assert not Path(warehouse.directory).exists()
+
+
+UPSERT = (
+    'MERGE INTO "SALES".public."ORDERS" AS t USING "SALES".public."NEW" AS l ON t.id = l.id '
+    "WHEN MATCHED THEN UPDATE SET text = l.text WHEN NOT MATCHED THEN INSERT (id, text) VALUES (l.id, l.text)"
+)
+
+
+def _change_until_killed(directory: str, killed_after: int) -> None:
+    """Deletes, merges and clears, but dies of SIGKILL after n of its changes."""
+    statements = ('DELETE FROM "SALES".public."ORDERS" WHERE id < 50', UPSERT, 'DELETE FROM "SALES".public."NEW"')
+    with DuckDBWarehouse(directory=directory).transaction("SALES") as transaction:
+        for number in range(killed_after + 1):
+            if number == killed_after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            transaction.change(change_of(statements[number]))
+
+
+@pytest.mark.parametrize("killed_after", [0, 1, 2, 3])
+def test_a_process_that_is_killed_in_a_transaction_changes_nothing(
+    warehouse: DuckDBWarehouse, killed_after: int
+) -> None:
+    run_sql(
+        warehouse,
+        "CREATE SCHEMA public",
+        'CREATE TABLE public."ORDERS" (id BIGINT PRIMARY KEY, text VARCHAR)',
+        "INSERT INTO public.\"ORDERS\" SELECT i, 'old' FROM range(200000) AS r(i)",
+        "CREATE TABLE public.\"NEW\" AS SELECT i AS id, 'new' AS text FROM range(100000, 300000) AS r(i)",
+    )
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([__name__])
+
+    process = processes.Process(target=_change_until_killed, args=(warehouse.directory, killed_after))
+    process.start()
+    process.join()
+
+    assert process.exitcode == -signal.SIGKILL
+    assert run_sql(warehouse, "SELECT count(*), min(id), max(id), max(text) FROM public.ORDERS") == [
+        (200_000, 0, 199_999, "old")
+    ]
+    assert run_sql(warehouse, "SELECT count(*) FROM public.NEW") == [(200_000,)]
+    assert change(warehouse, UPSERT) == 200_000
+    assert run_sql(warehouse, "SELECT text, count(*) FROM public.ORDERS GROUP BY ALL ORDER BY ALL") == [
+        ("new", 200_000),
+        ("old", 100_000),
+    ]
+
+
+def test_rows_that_break_a_constraint_are_not_merged(warehouse: DuckDBWarehouse) -> None:
+    run_sql(
+        warehouse,
+        "CREATE SCHEMA public",
+        'CREATE TABLE public."ORDERS" (id BIGINT PRIMARY KEY, text VARCHAR NOT NULL UNIQUE)',
+        "INSERT INTO public.\"ORDERS\" VALUES (1, 'a'), (2, 'b')",
+        'CREATE TABLE public."NEW" (id BIGINT, text VARCHAR)',
+        "INSERT INTO public.\"NEW\" VALUES (2, 'c'), (3, 'a')",
+    )
+
+    with pytest.raises(WarehouseError, match=r"can't change rows of public\..ORDERS.*text: a"):
+        change(warehouse, UPSERT)
+    run_sql(warehouse, "UPDATE public.NEW SET text = NULL WHERE id = 3")
+    with pytest.raises(WarehouseError, match="NOT NULL"):
+        change(warehouse, UPSERT)
+
+    assert run_sql(warehouse, "SELECT * FROM public.ORDERS ORDER BY id") == [(1, "a"), (2, "b")]
+
+
+def test_rows_that_others_refer_to_can_be_merged_and_not_replaced(warehouse: DuckDBWarehouse) -> None:
+    run_sql(
+        warehouse,
+        "CREATE SCHEMA public",
+        'CREATE TABLE public."ORDERS" (id BIGINT PRIMARY KEY, text VARCHAR)',
+        "INSERT INTO public.\"ORDERS\" VALUES (1, 'a'), (2, 'b')",
+        'CREATE TABLE public.LINES (order_id BIGINT REFERENCES public."ORDERS" (id))',
+        "INSERT INTO public.LINES VALUES (1)",
+        "CREATE TABLE public.\"NEW\" AS SELECT 1::BIGINT AS id, 'c' AS text",
+    )
+    orders, new = '"SALES".public."ORDERS"', '"SALES".public."NEW"'
+
+    with pytest.raises(WarehouseError, match="foreign key"):
+        change(
+            warehouse,
+            f"DELETE FROM {orders} AS t WHERE EXISTS (SELECT 1 FROM {new} AS l WHERE l.id = t.id)",
+            f"INSERT INTO {orders} (id, text) SELECT id, text FROM {new}",
+        )
+    assert change(warehouse, UPSERT) == 1
+
+    assert run_sql(warehouse, "SELECT * FROM public.ORDERS ORDER BY id") == [(1, "c"), (2, "b")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("columns", [3, 150])
+def test_more_rows_are_merged_than_fit_into_memory(warehouse: DuckDBWarehouse, columns: int) -> None:
+    names, rows = [f"c{number}" for number in range(columns)], 2_000_000 if columns == 3 else 260_000
+    defined = ", ".join(f"{name} DOUBLE" for name in names)
+    run_sql(
+        warehouse,
+        "SET memory_limit = '2GB'",
+        "CREATE SCHEMA public",
+        f'CREATE TABLE public."NEW" (id BIGINT, {defined})',
+        f'INSERT INTO public."NEW" SELECT i, {", ".join("random()" for _ in names)} FROM range({rows}) AS r(i)',
+        f'CREATE TABLE public."ORDERS" (id BIGINT PRIMARY KEY, {defined})',
+        f'INSERT INTO public."ORDERS" SELECT * FROM public."NEW" WHERE id < {rows // 2}',
+    )
+    updated, values = (", ".join(form.format(name) for name in names) for form in ("{0} = l.{0}", "l.{0}"))
+    latest = "ROW_NUMBER() OVER (PARTITION BY id ORDER BY c0 DESC, MD5(CAST(c1 AS VARCHAR)) DESC)"
+    merge = (
+        f'MERGE INTO "SALES".public."ORDERS" AS t USING (SELECT * FROM (SELECT *, {latest} AS n '
+        'FROM "SALES".public."NEW") AS numbered WHERE n = 1) AS l ON t.id = l.id '
+        f"WHEN MATCHED THEN UPDATE SET {updated} "
+        f"WHEN NOT MATCHED THEN INSERT (id, {', '.join(names)}) VALUES (l.id, {values})"
+    )
+
+    with warehouse.hold("SALES"):
+        assert change(warehouse, merge) == rows
+        assert warehouse.count_rows(TARGET) == rows
+        threads = warehouse.query(parsed("SELECT current_setting('threads') AS threads"), "SALES")
+    assert threads == [{"threads": 2}]
+    with pytest.raises(duckdb.OutOfMemoryException):
+        run_sql(warehouse, "SET memory_limit = '160MB'", "SET threads = 1", merge.replace('"SALES".', ""))
+
+
+BOUND_COLUMNS = [
+    ("id INTEGER PRIMARY KEY, note VARCHAR", []),
+    ("id INTEGER UNIQUE, note VARCHAR", []),
+    ("id INTEGER CHECK (id IN (1, 2)), note VARCHAR", []),
+    ("note VARCHAR DEFAULT ', id INTEGER', id INTEGER, twice BIGINT GENERATED ALWAYS AS (id * 2)", []),
+    ("id INTEGER, note VARCHAR REFERENCES public.parents (note)", []),
+    ("id INTEGER NOT NULL, note VARCHAR NOT NULL", ["CREATE UNIQUE INDEX by_id ON public.ORDERS (id)"]),
+    ("id INTEGER, note VARCHAR NOT NULL", ["CREATE INDEX by_sum ON public.ORDERS ((id + 1))"]),
+]
+
+
+@pytest.mark.parametrize(("definition", "indexes"), BOUND_COLUMNS)
+@pytest.mark.parametrize("whole", [False, True], ids=["in place", "with a load table"])
+def test_a_column_is_widened_whatever_depends_on_it(
+    warehouse: DuckDBWarehouse, stage: FileSystemStage, definition: str, indexes: list[str], *, whole: bool
+) -> None:
+    run_sql(
+        warehouse,
+        "CREATE SCHEMA public",
+        "CREATE TABLE public.parents (note VARCHAR PRIMARY KEY)",
+        "INSERT INTO public.parents VALUES ('a')",
+        f"CREATE TABLE public.ORDERS ({definition})",
+        "INSERT INTO public.ORDERS (id, note) VALUES (1, 'a')",
+        *indexes,
+        "COMMENT ON COLUMN public.ORDERS.id IS 'the order''s number'",
+        "COMMENT ON TABLE public.ORDERS IS 'mine'",
+    )
+    catalogue = (
+        "SELECT (SELECT sql FROM duckdb_tables() WHERE table_name = 'ORDERS'), "
+        "(SELECT list(sql) FROM duckdb_indexes()), "
+        "(SELECT comment FROM duckdb_columns() WHERE table_name = 'ORDERS' AND column_name = 'id')"
+    )
+    ((before, indexes_before, comment_before),) = run_sql(warehouse, catalogue)
+    columns = [*COLUMNS, LoadColumn("note", types.TEXT, "VARCHAR"), LoadColumn("more", types.DATE, "DATE")]
+
+    if whole:
+        warehouse.create_load_table(LOAD, columns, TARGET, MARK, evolve=True)
+        with stage.open_output("1.parquet") as output:
+            rows = {"id": pa.array([1], pa.int64()), "note": ["a"], "more": pa.array([None], pa.date32())}
+            pq.write_table(pa.table(rows), output)
+        warehouse.copy_into(LOAD, columns, [StagedFile(path="1.parquet", rows=1, bytes=1)], stage)
+        warehouse.publish(LOAD, TARGET)
+    else:
+        sentences = warehouse.evolve(TARGET, columns)
+        assert sentences[0] == "widened column id from INTEGER to BIGINT"
+        assert sentences[-1] == "added column more DATE"
+
+    ((after, indexes_after, comment_after),) = run_sql(warehouse, catalogue)
+    assert warehouse.evolve(TARGET, columns) == []
+    words = before.replace("id INTEGER,", "id BIGINT,").replace("id INTEGER ", "id BIGINT ").replace(" NOT NULL", "")
+    assert after.replace(", more DATE", "") == words.replace("', id BIGINT'", "', id INTEGER'")
+    assert (indexes_after, comment_after) == (indexes_before, comment_before)
+    assert run_sql(warehouse, "SELECT id, note, more FROM public.ORDERS") == [(1, "a", None)]
+    described = warehouse.describe(TARGET)
+    assert described is not None
+    assert described.mark == (MARK if whole else None)
+    assert warehouse.list_tables("SALES", "public", "ORDERS") == [TARGET]
+
+
+WIDENED = [
+    ("FLOAT", types.floating(64), "1.5", 1.5),
+    ("DECIMAL(10,2)", types.decimal(12, 3), "1.25", Decimal("1.25")),
+    ("SMALLINT", types.decimal(7, 2), "7", 7),
+    (
+        "TIMESTAMP_MS",
+        types.temporal(Kind.TIMESTAMP),
+        "'2024-01-01 00:00:00.123'",
+        datetime(2024, 1, 1, 0, 0, 0, 123000),  # noqa: DTZ001
+    ),
+    ("UUID", types.TEXT, "'0b01ed9c-35a5-4b6e-9b5d-6f0d9a1c2f3e'", "0b01ed9c-35a5-4b6e-9b5d-6f0d9a1c2f3e"),
+    ("JSON", types.TEXT, "'{\"a\":  1}'", '{"a":  1}'),
+]
+
+
+@pytest.mark.parametrize(("existing", "planned", "literal", "value"), WIDENED)
+@pytest.mark.parametrize("constraint", ["", "UNIQUE"])
+def test_values_stay_as_they_are_when_their_column_is_widened(
+    warehouse: DuckDBWarehouse, existing: str, planned: ColumnType, literal: str, value: object, constraint: str
+) -> None:
+    run_sql(
+        warehouse,
+        "CREATE SCHEMA public",
+        f'CREATE TABLE public."ORDERS" (x {existing} {constraint})',
+        f'INSERT INTO public."ORDERS" VALUES ({literal}), (NULL)',
+    )
+    ddl_type = warehouse.platform.ddl_type(planned)
+
+    sentences = warehouse.evolve(TARGET, [LoadColumn("x", planned, ddl_type)])
+
+    assert sentences == [f"widened column x from {existing} to {ddl_type}"]
+    assert run_sql(warehouse, 'SELECT x, typeof(x) FROM public."ORDERS" ORDER BY x') == [
+        (value, ddl_type),
+        (None, ddl_type),
+    ]
+
+
+def test_a_type_that_is_not_staged_is_left_as_it_is(warehouse: DuckDBWarehouse) -> None:
+    run_sql(warehouse, "CREATE SCHEMA public", "CREATE TABLE public.ORDERS (id ENUM ('1', '2'))")
+
+    assert warehouse.evolve(TARGET, COLUMNS) == []
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        ["public.ORDERS (id INTEGER PRIMARY KEY)", "public.LINES (id INTEGER REFERENCES public.ORDERS (id))"],
+        ["public.LINES (id INTEGER PRIMARY KEY)", "public.ORDERS (id INTEGER REFERENCES public.LINES (id))"],
+    ],
+)
+def test_a_column_that_refers_to_another_or_is_referred_to_stays_as_it_was(
+    warehouse: DuckDBWarehouse, tables: list[str]
+) -> None:
+    run_sql(warehouse, "CREATE SCHEMA public", *(f"CREATE TABLE {table}" for table in tables))
+
+    with pytest.raises(WarehouseError, match=r"can't change the columns of SALES\.public\.ORDERS"):
+        warehouse.evolve(TARGET, COLUMNS)
+
+    described = warehouse.describe(TARGET)
+    assert described is not None
+    assert described.columns[0].type == "INTEGER"
+    assert warehouse.list_tables("SALES", "public", "ORDERS") == [TARGET]
 
 
 def answer_of(warehouse: DuckDBWarehouse, query: str) -> list[dict[str, object]]:

@@ -7,6 +7,7 @@ passes as an unparsed command.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
@@ -14,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import sqlglot
 from dagster import EnvVar, asset, materialize
 from dagster_snowflake import SnowflakeResource
 from sqlglot import exp
@@ -26,6 +28,7 @@ from migration_assets.resources.stages.base import StagedFile
 from migration_assets.resources.stages.filesystem import FileSystemStage
 from migration_assets.resources.stages.snowflake import SnowflakeInternalStage
 from migration_assets.resources.warehouses.base import (
+    Change,
     FileLoad,
     LoadColumn,
     PublishMark,
@@ -556,6 +559,234 @@ def test_publishing_what_was_never_loaded_is_an_error(
 
     with pytest.raises(WarehouseError, match="Load the table again"):
         warehouse.publish(LOAD, TARGET)
+
+
+T, L = '"SALES"."PUBLIC"."ORDERS"', '"SALES"."PUBLIC"."ORDERS__2"'
+CHANGES = [
+    (f"DELETE FROM {T} WHERE id >= 1 AND id < 3", [{"number of rows deleted": 2}], 2),
+    (
+        f"DELETE FROM {T} AS t WHERE EXISTS(SELECT 1 FROM {L} AS l WHERE l.id = t.id)",
+        [{"number of rows deleted": 0}],
+        0,
+    ),
+    (f"INSERT INTO {T} (id, w) SELECT id, w FROM {L}", [{"number of rows inserted": 3}], 3),
+    (
+        f"MERGE INTO {T} AS t USING (SELECT id, w FROM (SELECT id, w, ROW_NUMBER() OVER (PARTITION BY id "
+        f"ORDER BY w DESC NULLS LAST, MD5(w) DESC NULLS LAST) AS n FROM {L}) AS numbered WHERE n = 1) AS l "
+        "ON t.id = l.id WHEN MATCHED THEN UPDATE SET w = l.w WHEN NOT MATCHED THEN INSERT (id, w) VALUES (l.id, l.w)",
+        [{"number of rows inserted": 4, "number of rows updated": 5, "number of multi-joined rows updated": 6}],
+        9,
+    ),
+    (f"UPDATE {T} SET w = NULL", [{"number of rows updated": 7, "number of multi-joined rows updated": 0}], 7),
+    (f"DELETE FROM {L}", [{"number of rows deleted": 8}], 8),
+]
+
+
+def change_of(statement: str) -> Change:
+    parsed = sqlglot.parse_one(statement, dialect="snowflake")
+    assert isinstance(parsed, Change)
+    return parsed
+
+
+def quoted(statement: str) -> str:
+    return re.sub(r"(?<![\w\"])(id|w|n|t|l|numbered)(?![\w\"])", r'"\1"', statement)
+
+
+def test_changes_are_one_transaction_of_one_session(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    for statement, answer, _ in CHANGES:
+        snowflake_double.answer(f"^{re.escape(quoted(statement))}$", answer)
+    snowflake_double.answer("COUNT", [{"rows": Decimal(3)}])
+    counted = exp.select(exp.alias_(exp.Count(this=exp.Star()), "rows")).from_(TARGET.to_expression())
+
+    with warehouse.transaction("SALES") as transaction:
+        counts = [transaction.change(change_of(statement)) for statement, _, _ in CHANGES]
+        assert transaction.query(counted) == [{"rows": 3}]
+
+    assert counts == [count for _, _, count in CHANGES]
+    assert snowflake_double.take_statements() == [
+        "BEGIN TRANSACTION",
+        *(quoted(statement) for statement, _, _ in CHANGES),
+        f'SELECT COUNT(*) AS "rows" FROM {T}',
+        "COMMIT",
+    ]
+    assert len(snowflake_double.connections) == 1
+    assert [json.loads(tag).get("table") for tag in snowflake_double.query_tags[1:3]] == ["SALES.PUBLIC.ORDERS"] * 2
+
+
+def test_changes_are_undone_by_an_error(warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble) -> None:
+    snowflake_double.answer("INSERT", failure("NULL result in a non-nullable column"))
+
+    with (
+        pytest.raises(
+            WarehouseError, match=r"can't change rows of SALES\.PUBLIC\.ORDERS: .*NULL result .*01b2-query-id"
+        ),
+        warehouse.transaction("SALES") as transaction,
+    ):
+        transaction.change(change_of(f"INSERT INTO {T} (id) SELECT id FROM {L}"))
+
+    assert snowflake_double.take_statements() == [
+        "BEGIN TRANSACTION",
+        f'INSERT INTO {T} ("id") SELECT "id" FROM {L}',
+        "ROLLBACK",
+    ]
+
+
+def test_a_commit_that_is_refused_is_an_error(warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble) -> None:
+    snowflake_double.answer("COMMIT", failure("Transaction was aborted"))
+
+    with (
+        pytest.raises(WarehouseError, match=r"can't change rows in SALES: .*Transaction was aborted"),
+        warehouse.transaction("SALES"),
+    ):
+        pass
+
+    assert snowflake_double.take_statements() == ["BEGIN TRANSACTION", "COMMIT", "ROLLBACK"]
+
+
+def lose_session(warehouse: SnowflakeWarehouse, double: SnowflakeDouble) -> None:
+    with warehouse.transaction("SALES") as transaction:
+        transaction.change(change_of(f"DELETE FROM {T}"))
+        double.opened[-1].close()
+        transaction.change(change_of(f"INSERT INTO {T} (id) SELECT id FROM {L}"))
+
+
+def test_a_transaction_never_goes_on_in_another_session(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    with pytest.raises(WarehouseError, match=r"can't change rows of SALES\.PUBLIC\.ORDERS: .*Connection is closed"):
+        lose_session(warehouse, snowflake_double)
+
+    assert snowflake_double.take_statements() == ["BEGIN TRANSACTION", f"DELETE FROM {T}"]
+    assert len(snowflake_double.connections) == 1
+    warehouse.drop_table(LOAD)
+    assert len(snowflake_double.connections) == 2
+
+
+def test_a_load_table_to_be_merged_is_transient_and_has_only_the_target_s_types(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is_no(snowflake_double, LOAD)
+    there_is(
+        snowflake_double,
+        TARGET,
+        "mine",
+        described=[("Amount", "NUMBER(12,3)"), ("other", "DATE"), ("ID", "NUMBER(38,0)")],
+        required=["ID"],
+    )
+
+    warehouse.create_load_table(LOAD, COLUMNS, TARGET, MARK, constrained=False)
+
+    assert changes(snowflake_double) == [
+        f'CREATE TRANSIENT TABLE IF NOT EXISTS {L} ("ID" NUMBER(38,0), "Amount" NUMBER(12,3)) COMMENT=\'{MARK_2}\''
+    ]
+
+
+NARROW = [("ID", "NUMBER(10,0)"), ("note", "VARCHAR(5)"), ("raw", "BINARY(10)"), ("day", "DATE")]
+WIDE = columns(
+    ID=types.integer(64), note=types.TEXT, raw=types.BINARY, day=types.DATE, at=types.temporal(types.Kind.TIMESTAMP)
+)
+ALTERATIONS = [
+    'ALTER COLUMN "ID" SET DATA TYPE NUMBER(19,0)',
+    'ALTER COLUMN "note" SET DATA TYPE VARCHAR',
+    'ALTER COLUMN "raw" SET DATA TYPE BINARY(67108864)',
+    'ALTER COLUMN "day" DROP NOT NULL',
+    'ADD COLUMN "at" TIMESTAMP_NTZ(6)',
+]
+
+
+def test_a_table_is_altered_to_hold_the_planned_columns(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is(snowflake_double, TARGET, described=NARROW, required=["ID", "day"])
+    snowflake_double.answer("SHOW PRIMARY KEYS", [{"column_name": "ID", "key_sequence": 1}])
+
+    assert warehouse.evolve(TARGET, WIDE) == [
+        "widened column ID from NUMBER(10,0) to NUMBER(19,0)",
+        "widened column note from VARCHAR(5) to VARCHAR",
+        "widened column raw from BINARY(10) to BINARY(67108864)",
+        "let column day be null",
+        "added column at TIMESTAMP_NTZ(6)",
+    ]
+    assert changes(snowflake_double)[1:] == [f"ALTER TABLE {T} {alteration}" for alteration in ALTERATIONS]
+
+
+def test_a_load_table_is_altered_before_it_gets_its_mark(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is_no(snowflake_double, LOAD)
+    there_is(snowflake_double, TARGET, described=NARROW, required=["ID", "day"])
+    snowflake_double.answer("SHOW PRIMARY KEYS", [{"column_name": "ID", "key_sequence": 1}])
+
+    warehouse.create_load_table(LOAD, WIDE, TARGET, MARK, evolve=True)
+
+    assert changes(snowflake_double)[1:] == [
+        f"CREATE TABLE {L} LIKE {T} COPY GRANTS",
+        *(f"ALTER TABLE {L} {alteration}" for alteration in ALTERATIONS),
+        f"ALTER TABLE {L} SET COMMENT = '{MARK_2}'",
+    ]
+
+
+def test_a_load_table_to_be_merged_is_made_with_the_planned_types(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    there_is_no(snowflake_double, LOAD)
+    there_is(snowflake_double, TARGET, described=NARROW, required=["ID", "day"])
+
+    warehouse.create_load_table(LOAD, WIDE, TARGET, MARK, constrained=False, evolve=True)
+
+    assert changes(snowflake_double)[1:] == [
+        f'CREATE TRANSIENT TABLE IF NOT EXISTS {L} ("ID" NUMBER(19,0), "note" VARCHAR, "raw" BINARY(67108864), '
+        f'"day" DATE, "at" TIMESTAMP_NTZ(6)) COMMENT=\'{MARK_2}\''
+    ]
+
+
+NOT_IN_PLACE = [
+    ("NUMBER(10,0)", types.decimal(12, 2)),
+    ("TIMESTAMP_NTZ(3)", types.temporal(types.Kind.TIMESTAMP, 6)),
+    ("VARIANT", types.TEXT),
+    ("NUMBER(5,0)", types.floating(64)),
+]
+
+
+@pytest.mark.parametrize(("existing", "planned"), NOT_IN_PLACE)
+def test_a_type_that_doesn_t_grow_in_place_is_refused_before_anything_is_changed(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble, existing: str, planned: ColumnType
+) -> None:
+    there_is(snowflake_double, TARGET, described=[("x", existing)])
+
+    with pytest.raises(WarehouseError) as caught:
+        warehouse.evolve(TARGET, columns(new=types.TEXT, x=planned))
+
+    change = f"x from {existing} to {Snowflake().ddl_type(planned)}"
+    assert f"snowflake can't change {change} where it is. Reset the table" in str(caught.value)
+    assert [statement for statement in changes(snowflake_double) if statement.startswith("ALTER")] == []
+
+
+def test_a_table_as_it_was_made_needs_no_change(
+    warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble
+) -> None:
+    every_kind = columns(
+        a=types.BOOLEAN,
+        b=types.integer(16),
+        c=types.decimal(38, 37),
+        d=types.floating(32),
+        e=types.TEXT,
+        f=types.text(9),
+        g=types.BINARY,
+        h=types.DATE,
+        i=types.temporal(types.Kind.TIME, 3),
+        j=types.temporal(types.Kind.TIMESTAMP_TZ),
+        k=types.JSON,
+        m=types.UUID,
+    )
+    described = [
+        (column.name, "VARCHAR(16777216)" if column.ddl_type == "VARCHAR" else column.ddl_type) for column in every_kind
+    ]
+    there_is(snowflake_double, TARGET, described=described)
+
+    assert warehouse.evolve(TARGET, every_kind) == []
 
 
 def test_tables_are_listed_by_prefix(warehouse: SnowflakeWarehouse, snowflake_double: SnowflakeDouble) -> None:

@@ -29,17 +29,19 @@ from dagster_snowflake import SnowflakeResource
 from sqlglot import exp
 
 from migration_assets.platforms import types
-from migration_assets.platforms.base import TableName
+from migration_assets.platforms.base import TableName, TargetColumn
 from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.resources.stages.base import Stage, StagedFile
 from migration_assets.resources.stages.filesystem import FileSystemStage
 from migration_assets.resources.stages.snowflake import SnowflakeInternalStage
 from migration_assets.resources.warehouses.base import (
+    Change,
     FileLoad,
     LoadColumn,
     PublishMark,
     Warehouse,
     WarehouseError,
+    planned_evolution,
 )
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
 from migration_assets.resources.warehouses.snowflake import SnowflakeWarehouse
@@ -470,6 +472,355 @@ def test_what_the_user_set_up_in_the_target_is_kept(place: Place) -> None:
     assert place.rows(target, everything) == [(2, "y", "nobody")]
 
 
+MERGE = """
+MERGE INTO {t} AS t USING (
+    SELECT "k", "w", "v" FROM (
+        SELECT "k", "w", "v", ROW_NUMBER() OVER (
+            PARTITION BY "k" ORDER BY "w" DESC NULLS LAST, MD5(CAST("v" AS VARCHAR)) DESC
+        ) AS "n" FROM {load}
+    ) AS numbered WHERE "n" = 1
+) AS l ON t."k" = l."k"
+WHEN MATCHED THEN UPDATE SET "w" = l."w", "v" = l."v"
+WHEN NOT MATCHED THEN INSERT ("k", "w", "v") VALUES (l."k", l."w", l."v")
+"""
+DELETE_KEYS = 'DELETE FROM {t} WHERE EXISTS (SELECT 1 FROM {load} AS d WHERE d."k" = {t}."k" AND d."w" IS NOT NULL)'
+DELETE_RANGES = 'DELETE FROM {t} WHERE ("k" >= 1 AND "k" < 3) OR "k" IS NULL'
+INSERT = 'INSERT INTO {t} ("k", "w", "v") SELECT "k", "w", "v" FROM {load}'
+CLEAR = "DELETE FROM {load}"
+
+KEYED_TARGETS = [
+    ('"k" BIGINT, "w" BIGINT, "v" VARCHAR, "extra" VARCHAR DEFAULT \'x\'', []),
+    ('"k" BIGINT PRIMARY KEY, "w" BIGINT NOT NULL, "v" VARCHAR, "extra" VARCHAR DEFAULT \'x\'', []),
+    ('"k" BIGINT UNIQUE, "w" BIGINT, "v" VARCHAR UNIQUE, "extra" VARCHAR DEFAULT \'x\'', []),
+    (
+        '"k" BIGINT NOT NULL, "w" BIGINT, "v" VARCHAR, "extra" VARCHAR DEFAULT \'x\'',
+        ['CREATE UNIQUE INDEX "by_key" ON {t}("k")', 'CREATE INDEX "by_text" ON {t}("v")'],
+    ),
+]
+
+
+@dataclass
+class Delta:
+    """A target with rows, and a load table with others to be merged into it."""
+
+    place: Place
+    target: TableName
+    load: TableName
+
+    def statement(self, template: str) -> Change:
+        names = {name: self.place.sql(table) for name, table in (("t", self.target), ("load", self.load))}
+        statement = parsed(self.place, template.format(**names))
+        assert isinstance(statement, Change)
+        return statement
+
+    def run(self, *statements: Change, error: Exception | None = None) -> list[int]:
+        """The rows that each changes in one transaction, which ends by the error."""
+        with self.place.warehouse.transaction(self.target.database) as transaction:
+            counts = [transaction.change(statement) for statement in statements]
+            if error is not None:
+                raise error
+        return counts
+
+    def rows(self) -> list[tuple[object, ...]]:
+        place = self.place
+        columns = place.columns(k=types.integer(64), w=types.integer(64), v=types.TEXT, extra=types.TEXT)
+        return place.rows(self.target, columns)
+
+
+def delta(
+    place: Place,
+    rows: Sequence[Sequence[object]],
+    definition: str = KEYED_TARGETS[0][0],
+    indexes: Sequence[str] = (),
+) -> Delta:
+    target = place.name("T")
+    columns = place.columns(k=types.integer(64), w=types.integer(64), v=types.TEXT)
+    place.execute(f"CREATE TABLE {place.sql(target)} ({definition})")
+    if isinstance(place.warehouse, DuckDBWarehouse):  # Snowflake has no indexes.
+        for index in indexes:
+            place.execute(index.format(t=f'{place.schema}."T"'))
+    place.execute(
+        f"INSERT INTO {place.sql(target)} VALUES (1, 1, 'a', 'mine'), (2, 1, 'b', 'mine'), (3, 1, 'c', 'mine')"
+    )
+    load = target.renamed("T__1")
+    place.warehouse.create_load_table(load, columns, target, mark(1), constrained=False)
+    place.warehouse.copy_into(load, columns, [place.stage_file("1.parquet", columns, rows)], place.stage)
+    return Delta(place, target, load)
+
+
+OLD_ROWS = [(1, 1, "a", "mine"), (2, 1, "b", "mine"), (3, 1, "c", "mine")]
+
+
+@pytest.mark.parametrize(("definition", "indexes"), KEYED_TARGETS)
+def test_rows_of_the_same_keys_replace_others_in_one_transaction(
+    place: Place, definition: str, indexes: list[str]
+) -> None:
+    changes = delta(place, [(2, 2, "b"), (3, 2, "z"), (4, 2, "c")], definition, indexes)
+
+    steps = (DELETE_KEYS, INSERT, DELETE_KEYS, INSERT, DELETE_RANGES, CLEAR)
+    counts = changes.run(*(changes.statement(step) for step in steps))
+
+    assert counts == [2, 3, 3, 3, 2, 3]
+    assert changes.rows() == [(3, 2, "z", "x"), (4, 2, "c", "x")]
+    assert place.warehouse.count_rows(changes.load) == 0
+
+
+@pytest.mark.parametrize(("definition", "indexes"), KEYED_TARGETS)
+def test_the_latest_row_of_a_key_is_merged_and_what_is_not_planned_stays(
+    place: Place, definition: str, indexes: list[str]
+) -> None:
+    changes = delta(
+        place, [(2, 2, "c"), (3, 3, "b"), (3, None, "no"), (3, 2, "no"), (4, 2, "y"), (4, 2, "y")], definition, indexes
+    )
+
+    assert changes.run(changes.statement(MERGE), changes.statement(MERGE)) == [3, 3]
+    assert changes.rows() == [(1, 1, "a", "mine"), (2, 2, "c", "mine"), (3, 3, "b", "mine"), (4, 2, "y", "x")]
+
+
+@pytest.mark.parametrize(
+    ("clauses", "count", "rows"),
+    [
+        ('WHEN NOT MATCHED THEN INSERT ("k") VALUES (l."k")', 1, [*OLD_ROWS, (4, None, None, "x")]),
+        ('WHEN MATCHED THEN UPDATE SET "w" = l."w"', 1, [(1, 1, "a", "mine"), (2, 2, "b", "mine"), OLD_ROWS[2]]),
+        ("WHEN MATCHED THEN DELETE", 1, [OLD_ROWS[0], OLD_ROWS[2]]),
+        (
+            'WHEN MATCHED AND l."w" = 1 THEN UPDATE SET "w" = l."w" WHEN MATCHED THEN UPDATE SET "v" = \'m\'',
+            1,
+            [OLD_ROWS[0], (2, 1, "m", "mine"), OLD_ROWS[2]],
+        ),
+    ],
+)
+def test_a_merge_may_do_less_or_more(place: Place, clauses: str, count: int, rows: list[tuple[object, ...]]) -> None:
+    changes = delta(place, [(2, 2, "b"), (4, 2, "d")])
+
+    merge = changes.statement(f'MERGE INTO {{t}} AS t USING {{load}} AS l ON t."k" = l."k" {clauses}')
+    assert changes.run(merge) == [count]
+    assert changes.rows() == rows
+
+
+def test_a_merge_that_would_change_a_row_twice_is_refused(place: Place) -> None:
+    changes = delta(place, [(2, 2, "b"), (2, 3, "d")])
+    merge = changes.statement(
+        'MERGE INTO {t} AS t USING {load} AS l ON t."k" = l."k" WHEN MATCHED THEN UPDATE SET "w" = l."w"'
+    )
+
+    with pytest.raises(WarehouseError):
+        changes.run(merge)
+
+    assert changes.rows() == OLD_ROWS
+
+
+def test_a_transaction_sees_its_changes_and_others_see_them_at_its_end(place: Place) -> None:
+    changes = delta(place, [(4, 2, "d")])
+    counted = exp.select(exp.alias_(exp.Count(this=exp.Star()), "rows", quoted=True))
+    counted = counted.from_(changes.target.to_expression())
+    others: list[int] = []
+    reader = threading.Thread(target=lambda: others.append(place.warehouse.count_rows(changes.target)))
+
+    with place.warehouse.transaction(changes.target.database) as transaction:
+        transaction.change(changes.statement(INSERT))
+        assert transaction.query(counted) == [{"rows": 4}]
+        reader.start()
+        reader.join()
+
+    assert others == [3]
+    assert place.warehouse.count_rows(changes.target) == 4
+
+
+def test_a_transaction_that_ends_by_an_error_changes_nothing(place: Place) -> None:
+    changes = delta(place, [(4, 2, "d")])
+    elsewhere = Delta(place, place.name("NOWHERE"), changes.load)
+
+    with pytest.raises(WarehouseError, match=r"can't change rows of .*NOWHERE"):
+        changes.run(changes.statement(MERGE), changes.statement(CLEAR), elsewhere.statement(INSERT))
+    with pytest.raises(KeyError):
+        changes.run(changes.statement(MERGE), changes.statement(CLEAR), error=KeyError())
+
+    assert changes.rows() == OLD_ROWS
+    assert place.warehouse.count_rows(changes.load) == 1
+
+
+def test_only_rows_are_changed_in_a_transaction(place: Place) -> None:
+    changes = delta(place, [(4, 2, "d")])
+    drop: Any = parsed(place, f"DROP TABLE {place.sql(changes.target)}")
+
+    with pytest.raises(WarehouseError, match="only INSERT, DELETE, UPDATE and MERGE"):
+        changes.run(drop)
+
+    assert changes.rows() == OLD_ROWS
+
+
+def test_only_a_select_is_a_query_in_a_transaction(place: Place) -> None:
+    changes = delta(place, [(4, 2, "d")])
+
+    with (
+        place.warehouse.transaction(changes.target.database) as transaction,
+        pytest.raises(WarehouseError, match="only a SELECT"),
+    ):
+        transaction.query(changes.statement(CLEAR))
+
+
+def test_a_load_table_to_be_merged_has_the_target_s_types_and_nothing_that_rows_must_obey(place: Place) -> None:
+    target, load = place.name("T"), place.name("T__1")
+    place.execute(
+        f'CREATE TABLE {place.sql(target)} ("a" DECIMAL(12,3) PRIMARY KEY, "b" VARCHAR(20) NOT NULL DEFAULT \'x\', '
+        '"other" VARCHAR UNIQUE)'
+    )
+    columns = place.columns(b=types.TEXT, a=types.integer(64))
+    before = place.warehouse.describe(target)
+
+    for _ in range(2):
+        place.warehouse.create_load_table(load, columns, target, mark(1), constrained=False)
+        file = place.stage_file("1.parquet", columns, [("x", 1), (None, 1), (None, None)])
+        place.warehouse.copy_into(load, columns, [file], place.stage)
+
+    described = place.warehouse.describe(load)
+    assert before is not None
+    assert described is not None
+    assert described.rows == 3
+    assert described.mark == mark(1)
+    assert described.primary_key == ()
+    types_of = {column.name: column.type for column in before.columns}
+    assert sorted(described.columns, key=lambda column: column.name) == [
+        TargetColumn(name, types_of[name]) for name in ("a", "b")
+    ]
+
+
+def test_without_a_target_a_load_table_to_be_merged_is_as_planned(place: Place) -> None:
+    columns = [LoadColumn("a", types.integer(64), "BIGINT", nullable=False)]
+
+    place.warehouse.create_load_table(place.name("T__1"), columns, place.name("T"), mark(1), constrained=False)
+
+    described = place.warehouse.describe(place.name("T__1"))
+    assert described is not None
+    assert not described.columns[0].nullable
+
+
+def widening(place: Place) -> tuple[TableName, list[LoadColumn], list[str]]:
+    """A target, the columns that are planned for it, and what is to be said of its change."""
+    target, platform = place.name("T"), place.warehouse.platform
+    small, large = types.decimal(9, 2), types.decimal(19, 2)
+    place.execute(
+        f'CREATE TABLE {place.sql(target)} ("a" {platform.ddl_type(small)} NOT NULL, "b" {platform.ddl_type(small)}, '
+        '"other" VARCHAR)'
+    )
+    place.execute(f"INSERT INTO {place.sql(target)} VALUES (1.25, 2.25, 'x')")
+    place.execute(f"COMMENT ON TABLE {place.sql(target)} IS 'the user''s own words'")
+    planned = place.columns(a=large, b=small, c=types.integer(64))
+    sentences = [
+        f"widened column a from {platform.ddl_type(small)} to {platform.ddl_type(large)}",
+        "let column a be null",
+        f"added column c {platform.ddl_type(types.integer(64))}",
+    ]
+    return target, planned, sentences
+
+
+def test_a_table_is_brought_to_hold_the_planned_columns(place: Place) -> None:
+    target, planned, sentences = widening(place)
+    described = place.warehouse.describe(target)
+    assert described is not None
+    foreseen = planned_evolution(place.warehouse.platform, target, described.columns, planned)
+
+    done = [place.warehouse.evolve(target, planned) for _ in range(2)]
+
+    assert [str(change) for change in foreseen] == sentences
+    assert done == [sentences, []]
+    everything = [*planned, *place.columns(other=types.TEXT)]
+    assert place.rows(target, everything) == [(Decimal("1.25"), Decimal("2.25"), None, "x")]
+    assert comment_of(place, target) == "the user's own words"
+
+
+def test_a_target_that_is_loaded_whole_gets_the_planned_columns_at_its_publish(place: Place) -> None:
+    target, planned, _ = widening(place)
+    load = target.renamed("T__1")
+    before = place.warehouse.describe(target)
+    file = place.stage_file("1.parquet", planned, [(Decimal("99999999999999999.99"), None, 2**62), (None, None, 1)])
+
+    for _ in range(2):
+        place.warehouse.create_load_table(load, planned, target, mark(1), evolve=True)
+    place.warehouse.copy_into(load, planned, [file], place.stage)
+    assert place.warehouse.describe(target) == before
+    place.warehouse.publish(load, target)
+
+    after = place.warehouse.describe(target)
+    assert after is not None
+    assert [(column.name, column.nullable) for column in after.columns] == [
+        ("a", True),
+        ("b", True),
+        ("other", True),
+        ("c", True),
+    ]
+    assert place.warehouse.evolve(target, planned) == []
+    assert comment_of(place, target) == mark(1).append_to("the user's own words")
+
+
+def test_a_load_table_to_be_merged_can_have_the_planned_types_before_the_target_has(place: Place) -> None:
+    target, planned, _ = widening(place)
+    load = target.renamed("T__1")
+    before = place.warehouse.describe(target)
+
+    place.warehouse.create_load_table(load, planned, target, mark(1), constrained=False, evolve=True)
+
+    described = place.warehouse.describe(load)
+    assert described is not None
+    assert place.warehouse.describe(target) == before
+    assert planned_evolution(place.warehouse.platform, load, described.columns, planned) == []
+
+
+NO_WIDENING = [
+    ("VARCHAR", types.integer(64)),
+    ("DATE", types.temporal(Kind.TIMESTAMP)),
+    ("DECIMAL(12,3)", types.decimal(18, 2)),
+    ("BOOLEAN", types.integer(16)),
+    ("TIMESTAMP", types.TEXT),
+]
+
+
+@pytest.mark.parametrize(("existing", "planned"), NO_WIDENING)
+def test_a_column_that_can_t_be_widened_is_named_with_both_types(
+    place: Place, existing: str, planned: ColumnType
+) -> None:
+    target = place.name("T")
+    place.execute(f'CREATE TABLE {place.sql(target)} ("x" {existing})')
+    columns = place.columns(new=types.TEXT, x=planned)
+
+    with pytest.raises(WarehouseError) as caught:
+        place.warehouse.evolve(target, columns)
+    with pytest.raises(WarehouseError, match="can't be changed in x from"):
+        place.warehouse.create_load_table(place.name("T__1"), columns, target, mark(1), evolve=True)
+
+    described = place.warehouse.describe(target)
+    assert described is not None
+    assert len(described.columns) == 1
+    assert place.warehouse.describe(place.name("T__1")) is None
+    for part in (str(target), f"x from {described.columns[0].type} to {columns[1].ddl_type}", "drop the target"):
+        assert part in str(caught.value)
+
+
+def test_a_column_that_is_not_planned_and_must_have_a_value_is_refused(place: Place) -> None:
+    target = place.name("T")
+    place.execute(f'CREATE TABLE {place.sql(target)} ("a" VARCHAR, "must" VARCHAR NOT NULL)')
+
+    with pytest.raises(WarehouseError, match="needs a value in must"):
+        place.warehouse.evolve(target, place.columns(a=types.TEXT))
+
+
+def test_a_primary_key_stays_without_null(place: Place) -> None:
+    target = place.name("T")
+    place.execute(f'CREATE TABLE {place.sql(target)} ("a" VARCHAR PRIMARY KEY)')
+
+    assert place.warehouse.evolve(target, place.columns(a=types.TEXT)) == []
+
+
+def test_what_is_no_table_is_not_evolved(place: Place) -> None:
+    place.execute(f'CREATE VIEW {place.sql(place.name("V"))} AS SELECT 1 AS "a"')
+
+    with pytest.raises(WarehouseError, match="is a view"):
+        place.warehouse.evolve(place.name("V"), place.columns(a=types.TEXT))
+    with pytest.raises(WarehouseError, match="there is no such table"):
+        place.warehouse.evolve(place.name("T"), place.columns(a=types.TEXT))
+
+
 def parsed(place: Place, statement: str) -> exp.Expression:
     expression = sqlglot.parse_one(statement, read=place.warehouse.platform.dialect)
     assert isinstance(expression, exp.Expression)
@@ -578,6 +929,8 @@ def test_nothing_is_found_where_nothing_was_made(place: Place) -> None:
     place.warehouse.drop_table(table)
     with pytest.raises(WarehouseError, match="NO_SUCH_DATABASE"):
         place.warehouse.count_rows(table)
+    with pytest.raises(WarehouseError, match=r"no such table|NO_SUCH_DATABASE"):
+        place.warehouse.evolve(table, place.columns(a=types.TEXT))
 
 
 def test_a_query_returns_whole_numbers_as_int_and_instants_in_utc(place: Place) -> None:

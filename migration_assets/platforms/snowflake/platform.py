@@ -152,6 +152,11 @@ class Snowflake(TargetPlatform):
     def same_name(self, first: str, second: str) -> bool:
         return first == second
 
+    def widens_in_place(self, before: ColumnType, after: ColumnType) -> bool:
+        # Strings grow in length and NUMBER in precision (Snowflake manual, ALTER TABLE … ALTER COLUMN).
+        is_number = before.kind is Kind.DECIMAL and before.scale == after.scale
+        return before.kind is after.kind and (is_number or before.kind in (Kind.TEXT, Kind.BINARY))
+
 
 _KNOWN_TYPES = (
     *_PLAIN_TYPES,

@@ -11,11 +11,14 @@ import os
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -23,7 +26,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from dagster import ConfigurableResource
-from sqlglot import exp
+from sqlglot import TokenType, exp, tokenize
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from migration_assets.platforms.base import Row, TableName, TargetColumn, TargetPlatform
@@ -32,14 +35,19 @@ from migration_assets.resources.stages.base import Stage, StagedFile
 from migration_assets.resources.stages.filesystem import FileSystemStage
 from migration_assets.resources.warehouses.base import (
     Answer,
+    Change,
+    ColumnChange,
+    Evolution,
     FileLoad,
     LoadColumn,
     Pin,
     PublishMark,
     TargetTable,
+    Transaction,
     Warehouse,
     WarehouseError,
     plain_value,
+    planned_evolution,
     require_fit,
 )
 
@@ -72,6 +80,10 @@ _FIND_COLUMN_COMMENTS = """
 SELECT column_name, comment FROM duckdb_columns()
 WHERE database_name = current_database() AND table_oid = ? AND comment IS NOT NULL
 """
+_FIND_FILLED_COLUMNS = """
+SELECT column_name FROM duckdb_columns()
+WHERE database_name = current_database() AND table_oid = ? AND NOT is_generated
+"""
 _FIND_PRIMARY_KEY = """
 SELECT constraint_column_names FROM duckdb_constraints()
 WHERE database_name = current_database() AND table_oid = ? AND constraint_type = 'PRIMARY KEY'
@@ -84,6 +96,9 @@ ORDER BY table_name
 """
 _DEFINITION = re.compile(r'CREATE TABLE (?:"(?:[^"]|"")*"|[^"(])+(\(.*)', re.DOTALL)
 """A table's CREATE statement as DuckDB's catalogue has it; the group is all that follows the name."""
+
+_NOT_ALTERED = (duckdb.BinderException, duckdb.CatalogException, duckdb.DependencyException)
+"""How DuckDB refuses to alter a column that a key, a check, an index or a generated column depends on."""
 
 # Threads of one process share an open file and could change it together, but two transactions that touch the
 # same catalogue entry conflict: they take turns instead. Reading needs no turn.
@@ -156,7 +171,14 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
         return TargetTable(relation.columns, rows, relation.mark, relation.is_view, key)
 
     def create_load_table(
-        self, load: TableName, columns: Sequence[LoadColumn], target: TableName, mark: PublishMark
+        self,
+        load: TableName,
+        columns: Sequence[LoadColumn],
+        target: TableName,
+        mark: PublishMark,
+        *,
+        constrained: bool = True,
+        evolve: bool = False,
     ) -> None:
         _require_same_place(load, target)
         with self._changing(load.database, f"can't make load table {load}") as connection:
@@ -180,10 +202,66 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
                 comment = mark.append_to(None)
             else:
                 _require_table(target, current)
-                require_fit(self.platform, target, current.columns, columns)
-                _create_alike(connection, load, current)
-                comment = mark.append_to(current.comment)
+                changes: list[ColumnChange] = []
+                if evolve:
+                    changes = self._changes(connection, target, current, columns)
+                else:
+                    require_fit(self.platform, target, current.columns, columns)
+                if constrained:
+                    _create_evolved(connection, load, current, changes)
+                    comment = mark.append_to(current.comment)
+                else:
+                    _create_unconstrained(connection, load, target, self._planned(current, columns))
+                    _alter(connection, load, changes)
+                    comment = mark.append_to(None)
             _execute(connection, _comment("TABLE", _name(load), comment))
+
+    def evolve(self, table: TableName, columns: Sequence[LoadColumn]) -> list[str]:
+        try:
+            return self._evolve(table, columns, rebuild=False)
+        except WarehouseError as error:
+            if not isinstance(error.__cause__, _NOT_ALTERED):
+                raise
+            return self._evolve(table, columns, rebuild=True)
+
+    def _evolve(self, table: TableName, columns: Sequence[LoadColumn], *, rebuild: bool) -> list[str]:
+        """Alters a table, or puts another one with all of its rows in its place."""
+        failure = f"can't change the columns of {table}"
+        self._require_database(table.database, failure)
+        with self._changing(table.database, failure) as connection:
+            current = _find(connection, table)
+            if current is None:
+                raise WarehouseError(f"{failure}: there is no such table")
+            _require_table(table, current)
+            changes = self._changes(connection, table, current, columns)
+            if rebuild:
+                evolved = table.renamed(f"{table.table}__evolved")
+                _create_evolved(connection, evolved, current, changes)
+                _copy_rows(connection, table, current, evolved)
+                if current.comment is not None:
+                    _execute(connection, _comment("TABLE", _name(evolved), current.comment))
+                _replace(connection, table, current, evolved)
+            else:
+                _alter(connection, table, changes)
+        return [str(change) for change in changes]
+
+    def _changes(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: TableName,
+        relation: _Relation,
+        columns: Sequence[LoadColumn],
+    ) -> list[ColumnChange]:
+        key = _primary_key(connection, relation)
+        return planned_evolution(self.platform, table, relation.columns, columns, key)
+
+    def _planned(self, relation: _Relation, columns: Sequence[LoadColumn]) -> list[str]:
+        """The planned ones of a table's columns."""
+        return [
+            existing.name
+            for existing in relation.columns
+            if any(self.platform.same_name(existing.name, column.name) for column in columns)
+        ]
 
     def loaded_files(self, load: TableName, known: Collection[str] = ()) -> Mapping[str, int]:
         if not self._file(load.database).exists():
@@ -235,17 +313,21 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
                 if current is not None and current.mark is not None:
                     return  # The transaction of an earlier attempt ended; only its answer was lost.
                 raise WarehouseError(f"can't publish {load} as {target}: there is no {load}. Load the table again.")
-            indexes: list[str] = []
             if current is not None:
                 _require_table(target, current)
-                found = connection.execute(_FIND_INDEXES, [current.oid]).fetchall()
-                indexes = [statement for (statement,) in found if statement]
-                connection.execute(f"DROP TABLE {_sql(target)}")
-            new_name = exp.to_identifier(target.table, quoted=True).sql(DuckDB.dialect)
-            connection.execute(f"ALTER TABLE {_sql(load)} RENAME TO {new_name}")
-            for statement in indexes:
-                connection.execute(statement)
+            _replace(connection, target, current, load)
             connection.execute(_CLEAR_HISTORY, [load.schema, load.table])
+
+    @contextmanager
+    def transaction(self, database: str) -> Iterator[Transaction]:
+        failure = f"can't change rows in {database}"
+        # Of two threads each would hold rows of all columns until they are compressed; one can spill what it must.
+        with self._reading(database, failure) as settings, self._changing(database, failure) as connection:
+            settings.execute("SET threads = 1")
+            try:
+                yield _Transaction(connection, database, partial(_advice, file=self._file(database), warehouse=self))
+            finally:
+                settings.execute(f"SET threads = {self.threads:d}")
 
     def drop_table(self, table: TableName) -> None:
         if not self._file(table.database).exists():
@@ -264,16 +346,11 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
 
     def ask(self, statement: exp.Expression, database: str) -> Answer:
         with self._reading(database, f"can't query {database}") as connection, _cancellable(connection):
-            result = connection.sql(_of_database(statement, database).sql(DuckDB.dialect))
-            rows: list[Row] = []
-            with _explained(f"can't read what {database} answers"):
-                for batch in result.to_arrow_reader():
-                    rows += [{name: plain_value(value) for name, value in row.items()} for row in _rows(batch)]
-        return Answer(rows)
+            return Answer(_ask(connection, statement, database))
 
     def read(self, statement: exp.Expression, database: str) -> Iterator[pa.Table]:
         with self._reading(database, f"can't query {database}") as connection, _cancellable(connection):
-            result = connection.sql(_of_database(statement, database).sql(DuckDB.dialect))
+            result = connection.sql(_query(statement, database))
             with _explained(f"can't read what {database} answers"):
                 for batch in result.to_arrow_reader(ROWS_PER_BATCH):
                     yield pa.Table.from_batches([batch])
@@ -288,10 +365,13 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
                 connection.interrupt()
 
     def _reading(self, database: str, failure: str) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return self._connected(self._require_database(database, failure), failure)
+
+    def _require_database(self, database: str, failure: str) -> Path:
         file = self._file(database)
         if not file.exists():
             raise WarehouseError(f"{failure}: there is no database {database} ({file})")
-        return self._connected(file, failure)
+        return file
 
     @contextmanager
     def _changing(self, database: str, failure: str) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -354,6 +434,33 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
         return min(alike, default=directory / name)
 
 
+class _Transaction(Transaction):
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, database: str, advice: Callable[[duckdb.Error], str]
+    ) -> None:
+        self._connection = connection
+        self._database = database
+        self._advice = advice
+
+    def change(self, statement: Change) -> int:
+        change = _change(statement, self._database)
+        with self._failing(f"can't change rows of {_changed_table(change).sql(DuckDB.dialect)}"):
+            if isinstance(change, exp.Merge):
+                return _merge(self._connection, change)
+            return _changed_rows(_execute(self._connection, change))
+
+    def query(self, statement: exp.Expression) -> list[Row]:
+        with self._failing(f"can't query {self._database}"):
+            return _ask(self._connection, statement, self._database)
+
+    @contextmanager
+    def _failing(self, failure: str) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            raise WarehouseError(f"{failure}: {error}{self._advice(error)}") from error
+
+
 @contextmanager
 def _cancellable(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     with _asking_lock:
@@ -372,6 +479,15 @@ def _explained(failure: str) -> Iterator[None]:
         yield
     except (OverflowError, ValueError, OSError, pa.ArrowException) as error:
         raise WarehouseError(f"{failure}: {error}") from error
+
+
+def _ask(connection: duckdb.DuckDBPyConnection, statement: exp.Expression, database: str) -> list[Row]:
+    result = connection.sql(_query(statement, database))
+    rows: list[Row] = []
+    with _explained(f"can't read what {database} answers"):
+        for batch in result.to_arrow_reader():
+            rows += [{name: plain_value(value) for name, value in row.items()} for row in _rows(batch)]
+    return rows
 
 
 def _rows(batch: pa.RecordBatch) -> list[Row]:
@@ -450,13 +566,16 @@ def _is_busy(error: BaseException) -> bool:
     return isinstance(error, duckdb.Error) and any(reason in str(error) for reason in _BUSY)
 
 
+_COMMIT_WITHOUT_MEMORY = "Failed to commit: failed to allocate"
+
+
 def _advice(error: duckdb.Error, file: Path, warehouse: DuckDBWarehouse) -> str:
     if _is_busy(error):
         return (
             f"\n{file} stayed in use for {warehouse.lock_timeout_seconds:g} s. Close the program that has it "
             "open, or raise the warehouse's lock_timeout_seconds."
         )
-    if isinstance(error, duckdb.OutOfMemoryException):
+    if isinstance(error, duckdb.OutOfMemoryException) or _COMMIT_WITHOUT_MEMORY in str(error):
         return f"\nRaise the warehouse's memory_limit ({warehouse.memory_limit}), or free disk space at {file}."
     return ""
 
@@ -544,16 +663,76 @@ def _create_table(load: TableName, columns: Sequence[LoadColumn]) -> exp.Create:
     return exp.Create(this=exp.Schema(this=_name(load), expressions=definitions), kind="TABLE")
 
 
-def _create_alike(connection: duckdb.DuckDBPyConnection, load: TableName, current: _Relation) -> None:
-    """Makes a table of the same definition: types, defaults, constraints, collations, comments of columns."""
+def _create_evolved(
+    connection: duckdb.DuckDBPyConnection, table: TableName, current: _Relation, changes: Sequence[ColumnChange]
+) -> None:
+    """Makes a table of the same definition: types, defaults, constraints, collations, comments of columns.
+
+    Only what changes in its columns is different.
+    """
     found = connection.execute(_FIND_DEFINITION, [current.oid]).fetchone()
     match = _DEFINITION.fullmatch(found[0]) if found else None
     if match is None:
-        raise WarehouseError(f"can't read the definition of the table that {load} is to replace")
-    connection.execute(f"CREATE TABLE {_sql(load)}{match.group(1)}")
+        raise WarehouseError(f"can't read the definition of the table that {table} is to replace")
+    definition = match.group(1)
+    for change in changes:
+        if change.evolution is Evolution.WIDENED:
+            definition = _with_type(definition, change)
+    connection.execute(f"CREATE TABLE {_sql(table)}{definition}")
+    # The types are changed before: DuckDB alters none that a constraint depends on, even where there is no row.
+    _alter(connection, table, [change for change in changes if change.evolution is not Evolution.WIDENED])
     for name, text in connection.execute(_FIND_COLUMN_COMMENTS, [current.oid]).fetchall():
-        column = exp.column(name, table=load.table, db=load.schema, quoted=True)
+        column = exp.column(name, table=table.table, db=table.schema, quoted=True)
         _execute(connection, _comment("COLUMN", column, text))
+
+
+def _with_type(definition: str, change: ColumnChange) -> str:
+    """The columns and constraints of a CREATE TABLE, one column of another type."""
+    depth = 0
+    opening = (TokenType.L_PAREN, TokenType.COMMA)
+    tokens = tokenize(definition, read=DuckDB.dialect)
+    for previous, token in pairwise(tokens):
+        depth += (previous.token_type is TokenType.L_PAREN) - (previous.token_type is TokenType.R_PAREN)
+        if depth == 1 and previous.token_type in opening and token.text == change.name:
+            name, rest = definition[: token.end + 1], definition[token.end + 1 :]
+            if rest.startswith(f" {change.before}"):
+                return f"{name} {change.ddl_type}{rest.removeprefix(f' {change.before}')}"
+    raise WarehouseError(f"can't find the type {change.before} of column {change.name} in {definition}")
+
+
+def _create_unconstrained(
+    connection: duckdb.DuckDBPyConnection, load: TableName, target: TableName, names: Sequence[str]
+) -> None:
+    """Makes a table of some columns of the target, with their types and nothing else."""
+    selected = exp.select(*(exp.column(name, quoted=True) for name in names)).from_(_name(target)).limit(0)
+    _execute(connection, exp.Create(this=_name(load), kind="TABLE", expression=selected))
+
+
+def _alter(connection: duckdb.DuckDBPyConnection, table: TableName, changes: Sequence[ColumnChange]) -> None:
+    for change in changes:
+        connection.execute(change.statement(_name(table), DuckDB.dialect))
+
+
+def _copy_rows(connection: duckdb.DuckDBPyConnection, table: TableName, current: _Relation, into: TableName) -> None:
+    found = connection.execute(_FIND_FILLED_COLUMNS, [current.oid]).fetchall()
+    names = [exp.to_identifier(name, quoted=True) for (name,) in found]
+    selected = exp.select(*(exp.Column(this=name.copy()) for name in names)).from_(_name(table))
+    _execute(connection, exp.insert(selected, _name(into), columns=names))
+
+
+def _replace(
+    connection: duckdb.DuckDBPyConnection, target: TableName, current: _Relation | None, by: TableName
+) -> None:
+    """Gives a table the target's name and indexes, and drops the target."""
+    indexes: list[str] = []
+    if current is not None:
+        found = connection.execute(_FIND_INDEXES, [current.oid]).fetchall()
+        indexes = [statement for (statement,) in found if statement]
+        connection.execute(f"DROP TABLE {_sql(target)}")
+    new_name = exp.to_identifier(target.table, quoted=True).sql(DuckDB.dialect)
+    connection.execute(f"ALTER TABLE {_sql(by)} RENAME TO {new_name}")
+    for statement in indexes:
+        connection.execute(statement)
 
 
 def _comment(kind: str, of: exp.Expression, text: str) -> exp.Comment:
@@ -579,12 +758,12 @@ def _insert(
                 exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false()),
             ],
         )
-        return _inserted(connection.execute(_insert_from(load, columns, source), [address]))
+        return _changed_rows(connection.execute(_insert_from(load, columns, source), [address]))
     with stage.filesystem.open_input_file(address) as stream:
         batches = _read_batches(stream, [column.name for column in columns])
         connection.register("staged_file", batches)
         try:
-            return _inserted(connection.execute(_insert_from(load, columns, exp.to_table("staged_file"))))
+            return _changed_rows(connection.execute(_insert_from(load, columns, exp.to_table("staged_file"))))
         finally:
             connection.unregister("staged_file")
 
@@ -596,9 +775,66 @@ def _insert_from(load: TableName, columns: Sequence[LoadColumn], source: exp.Exp
     return exp.insert(selected, _name(load), columns=names).sql(DuckDB.dialect)
 
 
-def _inserted(result: duckdb.DuckDBPyConnection) -> int:
+def _changed_rows(result: duckdb.DuckDBPyConnection) -> int:
     counted = result.fetchone()
     return int(counted[0]) if counted else 0
+
+
+_SOURCE, _NEW = (exp.table_(name, db="temp", quoted=True) for name in ("rows_to_merge", "rows_to_insert"))
+
+
+def _merge(connection: duckdb.DuckDBPyConnection, merge: exp.Merge) -> int:
+    """Runs a MERGE as an UPDATE and an INSERT: DuckDB's own one holds in memory what it changes, and can't spill."""
+    steps = _steps_of(merge)
+    if steps is None:
+        return _changed_rows(_execute(connection, merge))
+    update, insert = steps
+    table, on, alias = merge.this, merge.args["on"], merge.args["using"].alias_or_name
+    source, new = (exp.alias_(each, alias, table=True, quoted=True) for each in (_SOURCE, _NEW))
+    _keep(connection, _SOURCE, exp.select("*").from_(merge.args["using"]))
+    matching = exp.select("1").from_(table).where(on)
+    _keep(connection, _NEW, exp.select("*").from_(source).where(exp.Not(this=exp.Exists(this=matching))))
+    changed = 0
+    if update is not None:
+        matches = _execute(
+            connection, exp.select(exp.Count(this=exp.Star())).from_(table).join(source, on=on)
+        ).fetchone()
+        update = exp.Update(
+            this=table, expressions=update.expressions, from_=exp.From(this=source), where=exp.Where(this=on)
+        )
+        changed = _changed_rows(_execute(connection, update))
+        if matches != (changed,):
+            raise WarehouseError(
+                f"can't merge into {_changed_table(merge).sql(DuckDB.dialect)}: a row of it matches several others"
+            )
+    if insert is not None:
+        names = [column.this for column in insert.this.expressions]
+        selected = exp.select(*insert.expression.expressions).from_(new)
+        changed += _changed_rows(_execute(connection, exp.insert(selected, _changed_table(merge), columns=names)))
+    for each in (_SOURCE, _NEW):
+        connection.execute(f"DROP TABLE {each.sql(DuckDB.dialect)}")
+    return changed
+
+
+def _steps_of(merge: exp.Merge) -> tuple[exp.Update | None, exp.Insert | None] | None:
+    """What a MERGE does with rows that match and with others; None when it does more than update and insert all."""
+    update: exp.Update | None = None
+    insert: exp.Insert | None = None
+    for when in merge.args["whens"].expressions:
+        then = when.args["then"]
+        if when.args.get("condition") or when.args.get("source"):
+            return None
+        if when.args["matched"] and isinstance(then, exp.Update) and then.expressions and update is None:
+            update = then
+        elif not when.args["matched"] and isinstance(then, exp.Insert) and then.this and insert is None:
+            insert = then
+        else:
+            return None
+    return update, insert
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, table: exp.Table, rows: exp.Select) -> None:
+    connection.execute(f"CREATE TEMP TABLE {table.sql(DuckDB.dialect)} AS {rows.sql(DuckDB.dialect)}")
 
 
 def _read_batches(stream: pa.NativeFile, columns: Sequence[str]) -> pa.RecordBatchReader:
@@ -619,13 +855,34 @@ def _read_batches(stream: pa.NativeFile, columns: Sequence[str]) -> pa.RecordBat
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def _of_database(statement: exp.Expression, database: str) -> exp.Expression:
-    """The statement without the database in its table names, which in DuckDB is that of the open file."""
+def _query(statement: exp.Expression, database: str) -> str:
     if not isinstance(statement, exp.Query):
         raise WarehouseError("only a SELECT can be queried")
+    return _of_database(statement, database).sql(DuckDB.dialect)
+
+
+def _change(statement: Change, database: str) -> Change:
+    if not isinstance(statement, Change):
+        raise WarehouseError("only INSERT, DELETE, UPDATE and MERGE change rows")
+    return _of_database(statement, database)
+
+
+def _changed_table(statement: Change) -> exp.Table:
+    named = statement.this.this if isinstance(statement.this, exp.Schema) else statement.this
+    return exp.Table(this=named.this, db=named.args.get("db"))
+
+
+_Statement = TypeVar("_Statement", bound=exp.Expression)
+
+
+def _of_database(statement: _Statement, database: str) -> _Statement:
+    """The statement without the database in its names, which in DuckDB is that of the open file."""
     statement = statement.copy()
     for table in statement.find_all(exp.Table):
         if table.catalog and table.catalog.lower() != database.lower():
-            raise WarehouseError(f"a query on {database} can't read {table.sql(DuckDB.dialect)}")
+            raise WarehouseError(f"a statement in {database} can't name {table.sql(DuckDB.dialect)}")
         table.set("catalog", None)
+    for column in statement.find_all(exp.Column):
+        if column.catalog.lower() == database.lower():
+            column.set("catalog", None)
     return statement

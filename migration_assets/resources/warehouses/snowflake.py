@@ -9,32 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from sqlglot import exp
 
-from migration_assets.platforms.base import TableName, TargetColumn, TargetPlatform
+from migration_assets.platforms.base import Row, TableName, TargetColumn, TargetPlatform
 from migration_assets.platforms.snowflake import Snowflake
 from migration_assets.platforms.types import Kind
 from migration_assets.resources.snowflake_sessions import (
     ResultRow,
     SnowflakeClient,
     SnowflakeSessionError,
+    SnowflakeSessions,
 )
 from migration_assets.resources.stages.base import Stage, StagedFile
 from migration_assets.resources.stages.filesystem import FileSystemStage
 from migration_assets.resources.stages.snowflake import SnowflakeInternalStage, stage_name
 from migration_assets.resources.warehouses.base import (
     Answer,
+    Change,
+    ColumnChange,
     FileLoad,
     LoadColumn,
     Pin,
     PublishMark,
     TargetTable,
+    Transaction,
     Warehouse,
     WarehouseError,
     plain_value,
+    planned_evolution,
     require_fit,
 )
 
@@ -55,6 +60,9 @@ _NO_HISTORY = 707
 """Snowflake's error number for a table without time travel, or not as far back."""
 
 _NOW = "SELECT TO_VARCHAR(CURRENT_TIMESTAMP(), 'YYYY-MM-DD HH24:MI:SS.FF9') AS NOW"
+_CHANGED_ROWS = ("number of rows inserted", "number of rows updated", "number of rows deleted")
+"""Columns of the answer to a statement that changes rows."""
+
 _LOADED = "LOADED"
 _LOAD_SKIPPED = "LOAD_SKIPPED"
 
@@ -84,11 +92,18 @@ class SnowflakeWarehouse(SnowflakeClient, Warehouse):
             if found is None:
                 return None
             rows = 0 if found.is_view else self._count(table)
-            key = () if found.is_view else self._primary_key(table)
+            key = () if found.is_view else self._primary_key(table, "describe")
         return TargetTable(found.columns, rows, found.mark, found.is_view, key)
 
     def create_load_table(
-        self, load: TableName, columns: Sequence[LoadColumn], target: TableName, mark: PublishMark
+        self,
+        load: TableName,
+        columns: Sequence[LoadColumn],
+        target: TableName,
+        mark: PublishMark,
+        *,
+        constrained: bool = True,
+        evolve: bool = False,
     ) -> None:
         def run(statement: str) -> list[ResultRow]:
             return self._run(statement, "create_load_table", load, workflow=mark.workflow)
@@ -106,11 +121,39 @@ class SnowflakeWarehouse(SnowflakeClient, Warehouse):
                 run(_create_table(load, columns, mark.append_to(None)))
                 return
             _require_table(target, current)
-            require_fit(self.platform, target, current.columns, columns)
+            changes: list[ColumnChange] = []
+            if evolve:
+                changes = self._changes(target, current, columns, "create_load_table")
+            else:
+                require_fit(self.platform, target, current.columns, columns)
+            if not constrained:
+                unconstrained = _unconstrained(columns, current, changes)
+                run(_create_table(load, unconstrained, mark.append_to(None), transient=True))
+                return
             comment = mark.append_to((current.comment or "").replace(REPLACED, "").rstrip())
             kind = "TRANSIENT TABLE" if current.is_transient else "TABLE"
             run(f"CREATE {kind} {_sql(load)} LIKE {_sql(target)} COPY GRANTS")
+            for change in changes:
+                run(change.statement(load.to_expression(), Snowflake.dialect))
             run(_set_comment(load, comment))
+
+    def evolve(self, table: TableName, columns: Sequence[LoadColumn]) -> list[str]:
+        failure = f"can't change the columns of {table}"
+        with _explained(failure):
+            current = self._find(table, "evolve")
+            if current is None:
+                raise WarehouseError(f"{failure}: there is no such table")
+            _require_table(table, current)
+            changes = self._changes(table, current, columns, "evolve")
+            for change in changes:
+                self._run(change.statement(table.to_expression(), Snowflake.dialect), "evolve", table)
+        return [str(change) for change in changes]
+
+    def _changes(
+        self, table: TableName, relation: _Relation, columns: Sequence[LoadColumn], operation: str
+    ) -> list[ColumnChange]:
+        key = self._primary_key(table, operation)
+        return planned_evolution(self.platform, table, relation.columns, columns, key)
 
     def loaded_files(self, load: TableName, known: Collection[str] = ()) -> Mapping[str, int]:
         paths = set(known)
@@ -128,7 +171,7 @@ class SnowflakeWarehouse(SnowflakeClient, Warehouse):
             if table is None:
                 raise WarehouseError(f"can't load into {load}: there is no such table")
             types = {column.name: column.type for column in table.columns}
-            with self._transaction(load):
+            with self._transaction(operation="copy_into", table=str(load)):
                 for batch in _batches(paths, FILES_PER_COPY):
                     statement = _copy_into(load, columns, types, location, batch)
                     for row in self._run(statement, "copy_into", load):
@@ -160,6 +203,14 @@ class SnowflakeWarehouse(SnowflakeClient, Warehouse):
                 self._run(f"ALTER TABLE {_sql(target)} SWAP WITH {_sql(load)}", "publish", target)
             self._run(f"DROP TABLE IF EXISTS {_sql(load)}", "publish", target)
 
+    @contextmanager
+    def transaction(self, database: str) -> Iterator[Transaction]:
+        with (
+            _explained(f"can't change rows in {database}"),
+            self._transaction(operation="transaction", database=database),
+        ):
+            yield _Transaction(self.sessions, database)
+
     def drop_table(self, table: TableName) -> None:
         with _explained(f"can't drop {table}"), _ignoring_missing():
             self._run(f"DROP TABLE IF EXISTS {_sql(table)}", "drop_table", table)
@@ -183,7 +234,7 @@ class SnowflakeWarehouse(SnowflakeClient, Warehouse):
     def ask(self, statement: exp.Expression, database: str) -> Answer:
         with _explained(f"can't query {database}"):
             rows, query_id = self.sessions.ask(_select(statement), operation="query", database=database)
-        return Answer([{name: plain_value(value) for name, value in row.items()} for row in rows], query_id)
+        return Answer(_plain(rows), query_id)
 
     def read(self, statement: exp.Expression, database: str) -> Iterator[pa.Table]:
         with _explained(f"can't query {database}"):
@@ -216,15 +267,17 @@ class SnowflakeWarehouse(SnowflakeClient, Warehouse):
         return self.sessions.run(statement, operation=operation, table=str(table), **tag)
 
     @contextmanager
-    def _transaction(self, table: TableName) -> Iterator[None]:
-        self._run("BEGIN TRANSACTION", "copy_into", table)
-        try:
-            yield
-            self._run("COMMIT", "copy_into", table)
-        except BaseException:
-            with suppress(SnowflakeSessionError):  # A session that is gone takes its transaction with it.
-                self._run("ROLLBACK", "copy_into", table)
-            raise
+    def _transaction(self, **tag: str) -> Iterator[None]:
+        self.sessions.run("BEGIN TRANSACTION", **tag)
+        # A session that took the place of a lost one would be in no transaction, and commit each statement.
+        with self.sessions.pinned():
+            try:
+                yield
+                self.sessions.run("COMMIT", **tag)
+            except BaseException:
+                with suppress(SnowflakeSessionError):  # A session that is gone takes its transaction with it.
+                    self.sessions.run("ROLLBACK", **tag)
+                raise
 
     def _create_schema(self, load: TableName) -> None:
         """Makes database and schema where they are missing; needs no right to make those that are there."""
@@ -266,9 +319,9 @@ class SnowflakeWarehouse(SnowflakeClient, Warehouse):
             is_transient=rows[0]["IS_TRANSIENT"] == "YES",
         )
 
-    def _primary_key(self, table: TableName) -> tuple[str, ...]:
+    def _primary_key(self, table: TableName, operation: str) -> tuple[str, ...]:
         """The columns of the declared primary key, which Snowflake doesn't enforce."""
-        rows = self._run(f"SHOW PRIMARY KEYS IN TABLE {_sql(table)}", "describe", table)
+        rows = self._run(f"SHOW PRIMARY KEYS IN TABLE {_sql(table)}", operation, table)
         return tuple(row["column_name"] for row in sorted(rows, key=lambda row: int(row["key_sequence"])))
 
     def _require_own(self, load: TableName, existing: _Relation) -> None:
@@ -324,6 +377,24 @@ class _Relation:
         return REPLACED in (self.comment or "")
 
 
+class _Transaction(Transaction):
+    def __init__(self, sessions: SnowflakeSessions, database: str) -> None:
+        self._sessions = sessions
+        self._database = database
+
+    def change(self, statement: Change) -> int:
+        if not isinstance(statement, Change):
+            raise WarehouseError("only INSERT, DELETE, UPDATE and MERGE change rows")
+        table = _changed_table(statement)
+        with _explained(f"can't change rows of {table}"):
+            rows = self._sessions.run(_quoted(statement), operation="transaction", table=table)
+        return sum(int(row.get(name, 0)) for row in rows for name in _CHANGED_ROWS)
+
+    def query(self, statement: exp.Expression) -> list[Row]:
+        with _explained(f"can't query {self._database}"):
+            return _plain(self._sessions.run(_select(statement), operation="transaction", database=self._database))
+
+
 @contextmanager
 def _explained(failure: str) -> Iterator[None]:
     try:
@@ -350,8 +421,21 @@ def _sql(of: TableName | exp.Expression) -> str:
 def _select(statement: exp.Expression) -> str:
     if not isinstance(statement, exp.Query):
         raise WarehouseError("only a SELECT can be queried")
-    # With every name quoted the result's columns are called what the statement calls them.
+    return _quoted(statement)
+
+
+def _quoted(statement: exp.Expression) -> str:
+    """The statement with every name quoted: columns are those, and the result's are called, as it spells them."""
     return statement.sql(Snowflake.dialect, identify=True)
+
+
+def _plain(rows: Sequence[ResultRow]) -> list[Row]:
+    return [{name: plain_value(value) for name, value in row.items()} for row in rows]
+
+
+def _changed_table(statement: Change) -> str:
+    named = statement.this.this if isinstance(statement.this, exp.Schema) else statement.this
+    return ".".join(part.name for part in named.parts)
 
 
 def _catalogue(table: TableName, view: str) -> exp.Table:
@@ -370,7 +454,16 @@ def _require_table(target: TableName, relation: _Relation) -> None:
         )
 
 
-def _create_table(load: TableName, columns: Sequence[LoadColumn], comment: str) -> str:
+def _unconstrained(
+    columns: Sequence[LoadColumn], current: _Relation, changes: Sequence[ColumnChange]
+) -> list[LoadColumn]:
+    """The planned columns with the target's types, once that is changed; each may be null."""
+    types = {column.name: column.type for column in current.columns}
+    types |= {change.name: change.ddl_type for change in changes}
+    return [replace(column, ddl_type=types[column.name], nullable=True) for column in columns]
+
+
+def _create_table(load: TableName, columns: Sequence[LoadColumn], comment: str, *, transient: bool = False) -> str:
     definitions = [
         exp.ColumnDef(
             this=exp.to_identifier(column.name, quoted=True),
@@ -379,11 +472,14 @@ def _create_table(load: TableName, columns: Sequence[LoadColumn], comment: str) 
         )
         for column in columns
     ]
+    properties: list[exp.Expression] = [exp.SchemaCommentProperty(this=exp.Literal.string(comment))]
+    if transient:
+        properties.append(exp.TransientProperty())
     return exp.Create(
         this=exp.Schema(this=load.to_expression(), expressions=definitions),
         kind="TABLE",
         exists=True,
-        properties=exp.Properties(expressions=[exp.SchemaCommentProperty(this=exp.Literal.string(comment))]),
+        properties=exp.Properties(expressions=properties),
     ).sql(Snowflake.dialect)
 
 
