@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from dagster import EventLogEntry
 from dagster import _check as check
@@ -70,11 +72,24 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
             connection.execute(insert, rows)
 
 
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keeps other processes out that do the same; the lock ends with the process that holds it."""
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".storage.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 class LocalStorage(DagsterSqliteStorage):
     """Dagster's SQLite storage, with the event log above."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__(base_dir, inst_data)
+        # Two processes that make the databases at the same moment leave them in a state that no third one can open.
+        with _alone_in(Path(base_dir)):
+            super().__init__(base_dir, inst_data)
         self._event_log_storage = BatchingEventLogStorage(self._event_log_storage._base_dir)
 
     @classmethod

@@ -233,7 +233,7 @@ def test_a_killed_run_goes_on_without_loss_and_extracts_nothing_twice(
     physical = seed % 2 == 0
     keys = {"partitionSize": partitioned["partitionSize"]} if physical else partitioned
     file = write_workflow(tmp_path, source.database, [table("t", **keys)])
-    moment = random.Random(seed)  # noqa: S311 - moments, not secrets
+    moment = random.Random(seed)
 
     for _ in range(3):
         # Killed once so many partitions are finished, or after the last, somewhere in loading and publishing.

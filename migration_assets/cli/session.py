@@ -51,7 +51,10 @@ def dagster_instance() -> Iterator[DagsterInstance]:
         home = Path.cwd() if Path("dagster.yaml").exists() else migration_home() / "dagster"
         home.mkdir(parents=True, exist_ok=True)
         if not (home / "dagster.yaml").exists():
-            (home / "dagster.yaml").write_text(CONFIGURATION.format(base_dir=json.dumps(str(home))))
+            # Another process may begin at the same moment, and must not read half of it.
+            draft = home / f".dagster.yaml.{os.getpid()}"
+            draft.write_text(CONFIGURATION.format(base_dir=json.dumps(str(home))))
+            draft.replace(home / "dagster.yaml")
         os.environ["DAGSTER_HOME"] = str(home)
     with DagsterInstance.get() as instance:
         yield instance

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -128,6 +129,9 @@ def _run(request: Mapping[str, Any]) -> None:
         file = Path(request["file"])
         done = migrate_workflow(load_workflow(file), file, None, fresh=False, metrics=True, fingerprint=True)
         code = 0 if done else 1
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -141,7 +145,6 @@ def install(fault: Mapping[str, Any]) -> None:
     """Puts a fault around the operations of this process.
 
     `kill`: SIGKILL at the n-th boundary of an operation. `damage`: the n-th COPY finds its first file cut in half.
-    `count`: writes the number of boundaries into a file at the end.
     """
     from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
 
@@ -151,11 +154,8 @@ def install(fault: Mapping[str, Any]) -> None:
     boundaries = itertools.count()
 
     def strike() -> None:
-        number = next(boundaries)
-        if fault["kind"] == "kill" and number == fault["number"]:
+        if next(boundaries) == fault["number"]:
             os.kill(os.getpid(), signal.SIGKILL)
-        if fault["kind"] == "count":
-            Path(fault["file"]).write_text(str(number + 1))
 
     for owner, names in _operations():
         for name in names:

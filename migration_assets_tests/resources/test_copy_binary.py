@@ -111,7 +111,7 @@ KINDS = (
 
 def sample(rows: int) -> tuple[list[bytes], list[tuple[object, ...]]]:
     """Rows on the wire, and their values."""
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     sent: list[bytes] = []
     values: list[tuple[object, ...]] = []
     for number in range(rows):
@@ -136,7 +136,7 @@ def sample(rows: int) -> tuple[list[bytes], list[tuple[object, ...]]]:
 def test_a_stream_may_be_cut_anywhere() -> None:
     sent, values = sample(60)
     data = stream(sent)
-    chance = random.Random(1)  # noqa: S311
+    chance = random.Random(1)
     whole = decode(data, *KINDS)
 
     assert [tuple(found.values()) for found in whole.to_pylist()] == values
@@ -284,7 +284,7 @@ def test_a_value_without_a_place_in_its_type_is_shown(oid: int, kind: ColumnType
 def test_bytes_that_are_not_copy_s_are_refused_and_do_no_harm() -> None:
     sent, _ = sample(30)
     data = stream(sent)
-    chance = random.Random(3)  # noqa: S311
+    chance = random.Random(3)
     outcomes = set()
     for _ in range(3_000):
         spoiled = bytearray(data)

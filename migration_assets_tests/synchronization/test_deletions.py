@@ -253,7 +253,7 @@ def test_a_random_history_leaves_exactly_the_keys_of_the_source(
         request.getfixturevalue("small_steps")
     mirror = Mirror.of(postgresql_database, folder, *form.columns)
     for seed in range(2):
-        generator = random.Random(f"{form.name}/{steps}/{seed}")  # noqa: S311 - repeatable
+        generator = random.Random(f"{form.name}/{steps}/{seed}")
         before = sorted({form.make(generator) for _ in range(generator.choice([0, 20, 250]))})
         mirror.create(before)
         for _ in range(3):
@@ -276,7 +276,7 @@ def test_keys_that_are_there_several_times_or_null_on_either_side(
 ) -> None:
     mirror = Mirror.of(postgresql_database, folder, column)
     for seed in range(6):
-        generator = random.Random(seed)  # noqa: S311 - repeatable
+        generator = random.Random(seed)
         keys: list[Any] = [(value,) for value in [*range(60), *range(20), *range(5)]] + [(None,)] * 3
         mirror.create([*generator.sample(keys, 70), (None,)])
         source = [(key, generator.choice([0, 0, 0, 1])) for key in generator.sample(keys, generator.randint(20, 70))]

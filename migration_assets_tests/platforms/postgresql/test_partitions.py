@@ -324,7 +324,7 @@ def test_many_random_tables_keep_the_limit(source: Source) -> None:
         lambda chance: chance.randrange(10**9),
     ]
     for seed in range(6):
-        chance = random.Random(seed)  # noqa: S311
+        chance = random.Random(seed)
         values = [shapes[seed % 3](chance) for _ in range(3000)]
         source.execute("DROP TABLE IF EXISTS t; CREATE TABLE t (a int)")
         with source.connection.cursor() as cursor:

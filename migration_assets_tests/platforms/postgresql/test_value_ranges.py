@@ -358,7 +358,7 @@ def test_text_is_not_alike_in_a_database_of_another_encoding(latin1: Source) -> 
 
 def test_the_buckets_of_one_scan_are_the_partitions(source: Source) -> None:
     source.execute("CREATE TABLE t (a int, b text, payload numeric)")
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     rows = [
         (
             chance.choice([None, *range(20)]),
