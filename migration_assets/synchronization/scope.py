@@ -70,8 +70,10 @@ class Scope:
 
 def conjunction(*conditions: str | None) -> str | None:
     """All of some conditions, each in parentheses, in which a line comment can't swallow the closing one."""
-    given = [f"({text}\n)" if "--" in text else f"({text})" for text in conditions if text is not None]
-    return " AND ".join(given) or None
+    given = [text for text in conditions if text is not None]
+    if len(given) < 2:
+        return given[0] if given else None
+    return " AND ".join(f"({text}\n)" if "--" in text else f"({text})" for text in given)
 
 
 def checksum_text(fingerprint: Fingerprint) -> str:

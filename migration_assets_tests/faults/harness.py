@@ -7,6 +7,7 @@ finished extracted again, and nothing left over.
 from __future__ import annotations
 
 import json
+import os
 import random
 import sqlite3
 import subprocess
@@ -137,13 +138,13 @@ def play(case: Case, place: Field) -> None:
         place.use_bucket(place.bucket.server.endpoint_url)
     with ExitStack() as opened:
         if case.fault == "full disk":
-            opened.enter_context(_small_disk(place))
+            opened.enter_context(_own_disk(place))
         if not case.first:
             place.require_success(file)
             _change(place.database, case.strategy, chosen)
         _hit(case, file, place, chosen)
         if case.fault == "full disk":
-            _enlarge(place)
+            _resize(place, 64 << 20)
         before = _manifests(place)
         _heal(case, file, place, before)
         # And once more with news, so that what the fault has left in the ledger is of use.
@@ -223,6 +224,7 @@ def _hit(case: Case, file: Path, place: Field, chosen: random.Random) -> None:
         runs = [place.start(file), place.start(file)]
         assert sorted(run.wait() for run in runs)[0] == 0, place.told()
     elif case.fault == "full disk":
+        _resize(place, max(_used(place) + (16 << 10), 16 << 10))
         assert place.start(file).wait() != 0
         assert any("No space left" in error for error in place.errors()), place.told()
     else:
@@ -237,11 +239,11 @@ def _hit(case: Case, file: Path, place: Field, chosen: random.Random) -> None:
 
 
 @contextmanager
-def _small_disk(place: Field) -> Iterator[None]:
-    """A stage on a disk of its own with little space."""
+def _own_disk(place: Field) -> Iterator[None]:
+    """A stage on a disk of its own."""
     folder = place.home / "disk"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], check=True)  # noqa: S607
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], check=True)  # noqa: S607
     place.environment["MIGRATION_STAGE_URL"] = folder.as_uri()
     try:
         yield
@@ -249,9 +251,14 @@ def _small_disk(place: Field) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S607
 
 
-def _enlarge(place: Field) -> None:
-    folder = str(place.home / "disk")
-    subprocess.run(["mount", "-o", "remount,size=64m", folder], check=True)  # noqa: S607
+def _resize(place: Field, size: int) -> None:
+    command = ["mount", "-o", f"remount,size={size}", str(place.home / "disk")]
+    subprocess.run(command, check=True)
+
+
+def _used(place: Field) -> int:
+    found = os.statvfs(place.home / "disk")
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
 # -- what must hold -------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import itertools
 import socket
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 
@@ -74,6 +75,27 @@ class StoreFault:
     uploads: Iterator[int] = field(default_factory=itertools.count)
 
 
+_OF_THE_BODY = {
+    "content-encoding",
+    "content-length",
+    "expect",
+    "transfer-encoding",
+    "x-amz-content-sha256",
+    "x-amz-decoded-content-length",
+    "x-amz-sdk-checksum-algorithm",
+    "x-amz-trailer",
+}
+
+
+def _chunks(stream: io.BufferedIOBase | BinaryIO) -> Iterator[bytes]:
+    """The data of chunks, up to the empty one; what follows that one is read as well."""
+    while size := int(stream.readline().partition(b";")[0], 16):
+        yield stream.read(size)
+        stream.readline()
+    while stream.readline().strip():
+        pass
+
+
 @contextmanager
 def faulty_store(endpoint: str, fault: StoreFault) -> Iterator[str]:
     """An address of the object store with a fault."""
@@ -85,7 +107,7 @@ def faulty_store(endpoint: str, fault: StoreFault) -> Iterator[str]:
             """Says nothing."""
 
         def _hand_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self._body()
             if next(fault.requests) in fault.refuses:
                 self._answer(503, {}, b"<Error><Code>SlowDown</Code></Error>")
                 return
@@ -93,10 +115,18 @@ def faulty_store(endpoint: str, fault: StoreFault) -> Iterator[str]:
             if is_data and next(fault.uploads) in fault.truncates:
                 body = body[: len(body) // 2]
             connection = http.client.HTTPConnection(urlsplit(endpoint).netloc)
-            headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
-            connection.request(self.command, self.path, body, {**headers, "Content-Length": str(len(body))})
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_THE_BODY}
+            headers |= {"x-amz-content-sha256": "UNSIGNED-PAYLOAD", "Content-Length": str(len(body))}
+            connection.request(self.command, self.path, body, headers)
             answer = connection.getresponse()
             self._answer(answer.status, dict(answer.getheaders()), answer.read())
+
+        def _body(self) -> bytes:
+            """The payload, without the chunks of HTTP and those of the SDK in them."""
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = b"".join(_chunks(self.rfile))
+            return b"".join(_chunks(io.BytesIO(body))) if "x-amz-trailer" in self.headers else body
 
         def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response_only(status)
