@@ -14,7 +14,6 @@ from migration_assets.resources.ledger import (
     GenerationRecord,
     GenerationStatus,
     Ledger,
-    PartitionStatus,
     PlannedPartition,
 )
 from migration_assets.resources.sources.base import Source
@@ -144,15 +143,11 @@ def write_down_publish(ledger: Ledger, workflow: str, table: str, warehouse: War
         done = mark is not None and mark.token == table_plan.token
     else:
         staged = sum(record.rows for record in ledger.partitions(latest.id))
-        load = warehouse.describe(load_table_name(table_plan, latest.number))
+        name = load_table_name(table_plan, latest.number)
+        load = warehouse.describe(name)
+        # Its files were loaded, and the transaction that publishes has emptied it.
         done = (
-            load is not None
-            and not load.rows
-            and staged > 0
-            and all(
-                record.status in (PartitionStatus.LOADED, PartitionStatus.UNCHANGED)
-                for record in ledger.partitions(latest.id)
-            )
+            load is not None and not load.rows and staged > 0 and sum(warehouse.loaded_files(name).values()) == staged
         )
     if done:
         ledger.set_generation_status(latest.id, GenerationStatus.PUBLISHED)
@@ -221,6 +216,11 @@ def current(ledger: Ledger, workflow: str, table: str, wanted: str | None) -> Ge
         )
     if not generation.plan:
         raise GenerationError(f"{workflow}/{table} can't be planned: see `migrate errors --workflow {workflow}`")
+    if generation.status in (GenerationStatus.RESET, GenerationStatus.SUPERSEDED):
+        raise GenerationError(
+            f"{workflow}/{table} was reset after generation {generation.number}: run the workflow again with "
+            "`migrate run`, which plans it anew"
+        )
     if wanted is not None and int(wanted) != generation.number:
         raise GenerationError(
             f"{workflow}/{table}: this run is for generation {wanted}, but generation {generation.number} "

@@ -157,10 +157,11 @@ class Publication:
         _require_same_checksums(plan, self.manifests, records)
         moved = any(manifest.files for manifest in self.manifests.values())
         deleted = deleted_table_name(self._load) if progress.deleted_files else None
-        candidate, loaded = self._loaded(may_be_empty=True) if moved else (None, 0)
+        candidate, loaded = self._loaded() if moved else (None, 0)
         told: Mapping[str, RawMetadataValue] = {}
         if candidate is not None and not candidate.rows:
-            # A crash after the transaction, which has emptied the load table. The verdicts were written down before it.
+            # All files were loaded and nothing is left of them: a crash after the transaction, which has emptied the
+            # load table. The verdicts were written down before it.
             checks = {one.name: _recorded(one) for one in self.ledger.checks(self.generation.id)}
         else:
             checks = self._blocking_checks(loaded, candidate or TargetTable(before.columns, 0), types_are_ours=False)
@@ -211,7 +212,7 @@ class Publication:
         assert found is not None
         return found
 
-    def _loaded(self, *, may_be_empty: bool = False) -> tuple[TargetTable, int]:
+    def _loaded(self) -> tuple[TargetTable, int]:
         """The load table, and the rows that COPY says it has put there."""
         candidate = self.warehouse.describe(self._load)
         if candidate is None:
@@ -220,8 +221,7 @@ class Publication:
             )
         paths = [file.path for found in self.manifests.values() for file in found.files]
         files = self.warehouse.loaded_files(self._load, paths)
-        if candidate.rows or not may_be_empty:
-            _require_loaded(self.plan, self.manifests, files)
+        _require_loaded(self.plan, self.manifests, files)
         return candidate, sum(files.values())
 
     def _blocking_checks(
@@ -336,10 +336,14 @@ def _require_own_target(plan: TablePlan, target: TargetTable | None) -> None:
         raise PublishError(
             _named(
                 plan,
-                f"the target {plan.target} holds {target.rows:,} rows that this table did not put there, and is left "
+                f"the target {plan.target} holds {target.rows:,} rows that {_author(target)} put there, and is left "
                 'as it is: set "replaceExisting": true in the table to replace them, or name another target',
             )
         )
+
+
+def _author(target: TargetTable) -> str:
+    return "somebody else" if target.mark is None else f"workflow {target.mark.workflow}, table {target.mark.table},"
 
 
 def _require_loaded(plan: TablePlan, manifests: Mapping[str, Manifest], files: Mapping[str, int]) -> None:

@@ -263,16 +263,14 @@ def row_filter(plan: TablePlan, key: str, where: str | None) -> str | None:
     return conjunction(plan.partition(key).predicate, where)
 
 
-def finished_manifests(manifests: Mapping[str, Manifest], keeper: SnapshotKeeper, scope: Scope) -> dict[str, Manifest]:
-    """The manifests that can stay beside partitions read under the keeper's snapshot.
-
-    Partitions of which the source gives the checksum stay where it is the same; of others all do, or none.
-    """
-    if scope.checksums:
-        return {
-            key: manifest
-            for key, manifest in manifests.items()
-            if manifest.checksum == checksum_text(scope.checksums[key])
-        }
+def continued_manifests(manifests: Mapping[str, Manifest], keeper: SnapshotKeeper) -> dict[str, Manifest]:
+    """The manifests that can stay beside partitions read under the keeper's snapshot: all of them or none."""
     snapshots = {manifest.snapshot for manifest in manifests.values()}
     return dict(manifests) if all(keeper.continues(snapshot) for snapshot in snapshots) else {}
+
+
+def unchanged_manifests(manifests: Mapping[str, Manifest], scope: Scope) -> dict[str, Manifest]:
+    """The manifests of partitions whose checksum is still the same."""
+    return {
+        key: manifest for key, manifest in manifests.items() if manifest.checksum == checksum_text(scope.checksums[key])
+    }

@@ -19,8 +19,9 @@ from migration_assets.io_managers.extraction import (
     Extraction,
     PartitionReader,
     SnapshotKeeper,
-    finished_manifests,
+    continued_manifests,
     row_filter,
+    unchanged_manifests,
 )
 from migration_assets.io_managers.layout import (
     attempt_folder,
@@ -99,8 +100,7 @@ class StagingRun:
             self._record(list(self.manifests))
             return
         with self.extraction.open() as keeper:
-            scope = self._settle(keeper)
-            kept = finished_manifests(found, keeper, scope)
+            scope, kept = self._settle(keeper, found)
             self._require_all(found.keys() - kept.keys(), scope)
             for key in found.keys() - kept.keys():
                 self.stage.delete(manifest_path(self._folder, key))
@@ -112,26 +112,35 @@ class StagingRun:
         # What Arrow keeps for the next allocation is better given back: the load comes next, in the same process.
         pa.default_memory_pool().release_unused()
 
-    def _settle(self, keeper: SnapshotKeeper) -> Scope:
-        """Settles what moves, and writes it down before anything does."""
+    def _settle(self, keeper: SnapshotKeeper, found: Mapping[str, Manifest]) -> tuple[Scope, dict[str, Manifest]]:
+        """Settles what moves, and writes it down before anything does.
+
+        Returns:
+            The scope, and those of the finished partitions that can stay.
+        """
         plan, platform = self.extraction.plan, self.extraction.source.platform
+        by_checksum = plan.synchronization.strategy == "checksum"
+        kept = {} if by_checksum else continued_manifests(found, keeper)
         with keeper.hold() as current:
             scope = settle(
                 plan,
                 platform,
                 current.snapshot,
                 current.mark,
-                earlier=self.extraction.progress,
+                # Beside partitions that stay, the others have to keep to the same bounds.
+                earlier=self.extraction.progress if kept else None,
                 known=self.extraction.known_checksums,
             )
+            if by_checksum:
+                kept = unchanged_manifests(found, scope)
             if self.extraction.find_deletions is not None:
-                found = self.extraction.find_deletions(current.snapshot, scope.progress)
-                scope = replace(scope, progress=self._with_deletions(scope.progress, found))
+                gone = self.extraction.find_deletions(current.snapshot, scope.progress)
+                scope = replace(scope, progress=self._with_deletions(scope.progress, gone))
         checksums = {key: checksum_text(one) for key, one in scope.checksums.items()}
         self.ledger.record_progress(self.extraction.generation_id, scope.progress.model_dump_json(), checksums)
         self.unchanged = scope.unchanged & set(self.extraction.keys)
         self._record_unchanged(scope)
-        return scope
+        return scope, kept
 
     def _with_deletions(self, progress: Progress, found: Deletions) -> Progress:
         """Puts the keys that are gone on the stage, from where the load takes them."""

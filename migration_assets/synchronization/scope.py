@@ -201,9 +201,15 @@ def _bound(
 
 
 def _condition(plan: TablePlan, platform: SourcePlatform, progress: Progress) -> str | None:
-    """The rows that move, in the source's dialect."""
+    """The rows that move, in the source's dialect.
+
+    A full load that is merged later has no bound: what a run that goes on under a later snapshot finds above the
+    watermark is a row that would be missing otherwise, and the next run merges it once more.
+    """
     watermark = plan.synchronization.watermark
     if watermark is None:
+        return None
+    if plan.synchronization.is_full and plan.synchronization.track_modifications:
         return None
     column = plan.column(watermark.column).source
     bounds = [platform.after(column, progress.low, inclusive=progress.inclusive)] if progress.low is not None else []

@@ -363,8 +363,8 @@ class Ledger:
 
     def complete_workflow_if_done(self, name: str) -> None:
         """Ends a workflow when each of its tables is published or failed."""
-        ended = (GenerationStatus.PUBLISHED.value, GenerationStatus.FAILED.value, GenerationStatus.RESET.value)
-        if all(row["status"] in ended for row in self.view("TABLE_PROGRESS_WITH_EXAMPLE_ERROR", name)):
+        going_on = (None, GenerationStatus.PLANNED.value, GenerationStatus.RUNNING.value)
+        if all(row["status"] not in going_on for row in self.view("TABLE_PROGRESS_WITH_EXAMPLE_ERROR", name)):
             self.set_workflow_status(name, WorkflowStatus.COMPLETED)
 
     # -- generations ----------------------------------------------------------------------------

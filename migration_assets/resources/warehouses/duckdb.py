@@ -566,7 +566,8 @@ def _is_busy(error: BaseException) -> bool:
     return isinstance(error, duckdb.Error) and any(reason in str(error) for reason in _BUSY)
 
 
-_COMMIT_WITHOUT_MEMORY = "Failed to commit: failed to allocate"
+_MEMORY_IS_USED = "iB used)"
+"""In DuckDB's words for a lack of memory, also where a commit fails for it, which is another exception."""
 
 
 def _advice(error: duckdb.Error, file: Path, warehouse: DuckDBWarehouse) -> str:
@@ -575,7 +576,7 @@ def _advice(error: duckdb.Error, file: Path, warehouse: DuckDBWarehouse) -> str:
             f"\n{file} stayed in use for {warehouse.lock_timeout_seconds:g} s. Close the program that has it "
             "open, or raise the warehouse's lock_timeout_seconds."
         )
-    if isinstance(error, duckdb.OutOfMemoryException) or _COMMIT_WITHOUT_MEMORY in str(error):
+    if isinstance(error, duckdb.OutOfMemoryException) or _MEMORY_IS_USED in str(error):
         return f"\nRaise the warehouse's memory_limit ({warehouse.memory_limit}), or free disk space at {file}."
     return ""
 
