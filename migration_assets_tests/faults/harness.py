@@ -284,8 +284,8 @@ def _require_clean(place: Field) -> None:
         if "/manifests/" in path:
             named |= {path, *(file["path"] for file in json.loads(content)["files"])}
     generations = {path.split("/")[2] for path in files}
-    assert len(generations) <= 1, generations
-    assert set(files) - named == set()
+    assert len(generations) <= 1, list(files)
+    assert set(files) - named == set(), set(files) - named
 
 
 def _manifests(place: Field) -> dict[str, str]:
@@ -301,6 +301,8 @@ def _stage_files(place: Field) -> dict[str, str]:
         client = place.bucket.server.client()
         found = {}
         for key in place.bucket.object_keys():
+            if key.endswith("/"):
+                continue  # Arrow's mark of a folder, which has no bytes.
             body = client.get_object(Bucket=place.bucket.name, Key=key)["Body"].read() if "/manifests/" in key else b""
             found[key.removeprefix("stage/")] = body.decode()
         return found
