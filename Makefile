@@ -1,4 +1,4 @@
-# make install | test | demo | ui | bench | bench-validation | clean
+# make install | test | demo | ui | bench | bench-validation | bench-synchronization | clean
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -20,7 +20,7 @@ export MIGRATION_HOME     := $(CURDIR)/.migration
 export DAGSTER_DEPLOYMENT := local
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install test demo ui bench bench-validation clean
+.PHONY: help install test demo ui bench bench-validation bench-synchronization clean
 
 help:
 	@echo 'make install   a virtual environment in $(VENV) with all that the demo needs'
@@ -29,6 +29,7 @@ help:
 	@echo 'make ui        the Dagster UI, with the demo as its source; Ctrl-C stops both'
 	@echo 'make bench     this program beside its peers, into docs/benchmarks.md; SF=1 is the scale factor, ROUNDS=3'
 	@echo 'make bench-validation   its validation beside its peers, into docs/validation-benchmarks.md; SF and ROUNDS as well'
+	@echo 'make bench-synchronization   keeping a table in step, beside dlt, into docs/synchronization-benchmarks.md'
 	@echo 'make clean     remove the environment and all state'
 
 install: $(VENV)/.installed-demo
@@ -51,6 +52,9 @@ bench: $(VENV)/.installed-bench $(patsubst benchmarks/peers/requirements-%.txt,$
 
 bench-validation: $(VENV)/.installed-bench $(PEERS)/reladiff/.installed
 	$(BIN)/python -m benchmarks.validation --scale-factor $(SF) --rounds $(ROUNDS) $(BENCH_ARGUMENTS)
+
+bench-synchronization: $(VENV)/.installed-bench $(PEERS)/arrow/.installed
+	$(BIN)/python -m benchmarks.synchronization --scale-factor $(SF) $(BENCH_ARGUMENTS)
 
 # The server's user is another one when root runs it, so it is stopped before its folder goes.
 clean:

@@ -1,0 +1,1 @@
+"""What it costs to keep a table in step, beside a peer and beside the bare scan."""
