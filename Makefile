@@ -1,4 +1,4 @@
-# make install | test | demo | ui | bench | bench-validation | bench-synchronization | clean
+# make install | test | faults | demo | ui | bench | bench-validation | bench-synchronization | clean
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -20,11 +20,12 @@ export MIGRATION_HOME     := $(CURDIR)/.migration
 export DAGSTER_DEPLOYMENT := local
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install test demo ui bench bench-validation bench-synchronization clean
+.PHONY: help install test faults demo ui bench bench-validation bench-synchronization clean
 
 help:
 	@echo 'make install   a virtual environment in $(VENV) with all that the demo needs'
 	@echo 'make test      linters, types, import contracts and tests; SLOW=1 for the slow ones too'
+	@echo 'make faults    240 runs that are killed, cut off or starved in the middle, each healed by the run after it'
 	@echo 'make demo      migrate a PostgreSQL database of public flight data, and report'
 	@echo 'make ui        the Dagster UI, with the demo as its source; Ctrl-C stops both'
 	@echo 'make bench     this program beside its peers, into docs/benchmarks.md; SF=1 is the scale factor, ROUNDS=3'
@@ -40,6 +41,9 @@ test: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup $(if $(SLOW),--slow) $(PYTEST_ARGUMENTS)
+
+faults: $(VENV)/.installed-test
+	$(BIN)/pytest migration_assets_tests/faults --slow -n auto --maxprocesses 4 $(PYTEST_ARGUMENTS)
 
 demo: install
 	$(BIN)/python -m demo run

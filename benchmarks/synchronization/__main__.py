@@ -52,7 +52,9 @@ WHERE (l_orderkey, l_linenumber) IN (
 """
 _CHANGE = f"""
 UPDATE kept SET l_quantity = l_quantity + 1, version = nextval('kept_versions')
-WHERE (l_orderkey, l_linenumber) IN (SELECT l_orderkey, l_linenumber FROM kept TABLESAMPLE SYSTEM (2) LIMIT {_CHANGED_ROWS})
+WHERE (l_orderkey, l_linenumber) IN (
+    SELECT l_orderkey, l_linenumber FROM kept TABLESAMPLE SYSTEM (2) LIMIT {_CHANGED_ROWS}
+)
 """
 _DELETE = f"""
 DELETE FROM kept WHERE (l_orderkey, l_linenumber) IN (
@@ -60,10 +62,8 @@ DELETE FROM kept WHERE (l_orderkey, l_linenumber) IN (
 )
 """
 
-_MERGE = {
-    "synchronization": {"strategy": "watermark", "watermarkColumn": "version", "trackModifications": True},
-    "primaryKeyColumns": ["l_orderkey", "l_linenumber"],
-}
+_WATERMARK = {"strategy": "watermark", "watermarkColumn": "version", "trackModifications": True}
+_KEY = ["l_orderkey", "l_linenumber"]
 
 
 @dataclass(frozen=True)
@@ -143,11 +143,12 @@ def _turns(source: Source, scratch: Path, rows: int) -> Iterator[Turn]:
 
 def _followers() -> Sequence[Follower]:
     by_key = {"columnNamesToPartitionBy": ["l_orderkey"], "partitionSize": {"maxRowsPerPartition": _ROWS_PER_RANGE}}
-    deletions = {**_MERGE, "synchronization": {**_MERGE["synchronization"], "trackDeletions": True}}  # type: ignore[dict-item]
+    merge: dict[str, object] = {"synchronization": _WATERMARK, "primaryKeyColumns": _KEY}
+    deletions = {**merge, "synchronization": {**_WATERMARK, "trackDeletions": True}}
     dlt = _HOME / "environments" / "arrow" / "bin" / "python"
     ours = [
         Follower("checksum", "this program: checksum", _ours({"synchronization": {"strategy": "checksum"}, **by_key})),
-        Follower("merge", "this program: watermark, trackModifications", _ours(_MERGE)),
+        Follower("merge", "this program: watermark, trackModifications", _ours(merge)),
         Follower("deletions", "this program: the same, trackDeletions", _ours(deletions)),
     ]
     if not dlt.exists():
@@ -219,16 +220,15 @@ def _document(turns: Sequence[Turn], scale: str, rows: int, size: int) -> Iterat
     checked = walls["nothing new", "this program: checksum"]
     yield "# Synchronization benchmarks"
     yield ""
-    yield "Written by `make bench-synchronization`. TPC-H's lineitem with a `version` that grows with every change stands in an"
-    yield "embedded PostgreSQL, and is kept in step in files of DuckDB, all on one machine, each turn once and in a new process."
-    yield "Seconds of wall are those of the whole process, about 2 of which are Python's imports. dlt finds no deletions."
+    yield "Written by `make bench-synchronization`. TPC-H's lineitem with a `version` that grows with every change is in"
+    yield "an embedded PostgreSQL, and is kept in step in files of DuckDB, all on one machine, each turn once and in a new"
+    yield "process. Seconds of wall are those of the whole process, imports included. dlt finds no deletions."
     yield ""
     yield f"## Scale factor {scale}"
     yield ""
-    yield (
-        f"{datetime.now(timezone.utc).date().isoformat()}, commit {commit(_PROJECT)}. {machine}. "
-        f"{rows:,} rows, {size / 1e6:,.0f} MB in the source."
-    )
+    today = datetime.now(timezone.utc).date().isoformat()
+    yield f"{today}, commit {commit(_PROJECT)}. {machine.cpu}, {machine.cores} cores, {machine.system}."
+    yield f"{rows:,} rows, {size / 1e6:,.0f} MB in the source."
     yield ""
     yield "| what is new | who | wall s | CPU client / server s | memory MB | moved |"
     yield "|---|---|--:|--:|--:|---|"
@@ -237,8 +237,8 @@ def _document(turns: Sequence[Turn], scale: str, rows: int, size: int) -> Iterat
     yield ""
     if bare.server_cpu and checked.server_cpu:
         yield (
-            f"- Unchanged rows by checksum cost the source {checked.server_cpu / bare.server_cpu:.2f} of the CPU of one "
-            f"checksum over all rows, and {checked.wall / bare.wall:.2f} of its wall."
+            f"- Unchanged rows by checksum cost the source {checked.server_cpu / bare.server_cpu:.2f} times the CPU "
+            f"of one checksum over all rows, and {checked.wall / bare.wall:.2f} times its wall."
         )
 
 

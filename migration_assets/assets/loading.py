@@ -81,7 +81,7 @@ def load_partitions(
             except (LoadError, WarehouseError) as error:
                 damaged = _discard_damaged(batch, stage, generation_folder(plan, generation.number))
                 _record_failure(ledger, generation, loaded, f"{error}{damaged}")
-                raise LoadError(f"{error}{damaged}") from error
+                raise LoadError(f"{error}{damaged}") from None
             ledger.update_partitions(generation.id, loaded, PartitionStatus.LOADED)
     return {
         key: {

@@ -186,7 +186,8 @@ class Publication:
                 with warehouse.transaction(plan.target.database) as transaction:
                     applied = change.apply(transaction)
             except ChangeError as error:
-                raise PublishError(_named(plan, str(error))) from error
+                # A run's failure is told by its innermost cause.
+                raise PublishError(_named(plan, str(error))) from None
             told = {
                 "rows deleted": applied.deleted,
                 "rows written": applied.written,

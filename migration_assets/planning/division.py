@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from migration_assets.planning.model import Baseline, PlannedColumn, PlannedPartition, SynchronizationPlan
 from migration_assets.planning.sizing import (
@@ -20,6 +21,8 @@ from migration_assets.platforms.base import (
     SourcePlatform,
     SourceTable,
 )
+from migration_assets.platforms.ranges import keeps_order
+from migration_assets.platforms.types import ColumnType
 from migration_assets.workflow import TableConfiguration
 
 OUTGROWN = 2
@@ -50,7 +53,9 @@ class Divider:
     Attributes:
         columns: the planned columns.
         keys: the user's columns to partition by.
+        row_key: and those that identify a row.
         rows, size: about the rows that the user's filter leaves, and their bytes in the source.
+        ordered_as: the type by which the target orders a column's values, where that can be said.
     """
 
     config: TableConfiguration
@@ -59,8 +64,10 @@ class Divider:
     table: SourceTable
     columns: Sequence[PlannedColumn]
     keys: Sequence[str]
+    row_key: Sequence[str]
     rows: int
     size: int
+    ordered_as: Callable[[PlannedColumn], ColumnType | None]
 
     def divide(self, synchronization: SynchronizationPlan, baseline: Baseline | None) -> Division:
         """The partitions for a way of changing the target; `ranges` continue those of the baseline."""
@@ -107,10 +114,17 @@ class Divider:
         )
 
     def _alike_keys(self) -> tuple[KeyColumn, ...]:
-        for names in (self.keys, self.table.primary_key, *self.table.unique_keys):
-            if names and (found := self.source.alike_keys(self.run, self._key_columns(names))):
+        for names in (self.keys, self.row_key, self.table.primary_key, *self.table.unique_keys):
+            ordered = list(takewhile(self._keeps_order, names))
+            if ordered and (found := self.source.alike_keys(self.run, self._key_columns(ordered))):
                 return found
         return ()
+
+    def _keeps_order(self, name: str) -> bool:
+        """Whether the target has a column's values in the order that they have everywhere."""
+        planned = next((column for column in self.columns if column.source.name == name), None)
+        found = self.ordered_as(planned) if planned else None
+        return planned is not None and found is not None and keeps_order(planned.type, found)
 
     def _key_columns(self, names: Sequence[str]) -> list[KeyColumn]:
         planned = {column.source.name: column for column in self.columns}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,14 +67,14 @@ def settle(
     source: SourcePlatform,
     *,
     since: int,
-    loses_gone: bool,
+    loses: Callable[[str], bool],
 ) -> SettledDrift:
     """Applies a table's policy.
 
     Args:
         columns: as they would be planned without a past.
         since: the generation that was planned before.
-        loses_gone: rows of the target are replaced, so that it would lose what the source had in columns that are gone.
+        loses: whether the target would lose what it has in a column of its own, because its rows are replaced.
     """
     if policy == "fail":
         problem = (
@@ -85,7 +85,7 @@ def settle(
     problems, told = [], []
     for column in drift.gone:
         name = column.source.name
-        if loses_gone:
+        if loses(column.target_name):
             problems.append(
                 f"{name} is gone in the source, and replacing the target's rows would lose its values there: set "
                 f"replaceExisting to true to let them go, or drop {column.target_name} from the target"
@@ -109,8 +109,8 @@ def settle(
         kept = _as_before(before, now, source)
         if kept is None or not (policy == "ignore" or before.type.holds(planned.type)):
             problems.append(
-                f"{_change(before.source, now)}, which {before.target_type} can't take over: map the type with "
-                "columnTypeMappings, or drop the target and start the table over with `migrate reset`"
+                f"{_change(before.source, now)}, which {before.target_type} in the target can't take over: drop the "
+                "target, and start the table over with `migrate reset`"
             )
             continue
         settled[name] = kept

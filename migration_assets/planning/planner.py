@@ -29,10 +29,11 @@ from migration_assets.platforms.base import (
     PlatformError,
     QueryRunner,
     SourcePlatform,
-    SourceTable,
     TableName,
+    TargetColumn,
     TargetPlatform,
 )
+from migration_assets.platforms.types import ColumnType
 from migration_assets.workflow import Identifier, TableConfiguration, ValidationTable, Workflow
 
 _NOT_IN_A_SLUG = re.compile(r"[^A-Za-z0-9_]+")
@@ -104,22 +105,28 @@ def plan_table(
         known = {} if full or baseline is None else unchanged_columns(baseline.plan, drift)
         columns, column_problems = plan_columns(run, config, table, source, target, known)
         problems += column_problems
-        evolve = config.schema_drift == "evolve"
+        # A table that is started over gets what the source has today.
+        evolve = config.schema_drift == "evolve" or (baseline is None and found is not None and found.made_here)
         if baseline and evolve and not full:
             full = added_values_reason(drift, wanted, baseline, source, run, table, where)
         settled = SettledDrift(columns)
         if baseline and drift:
+            replaces = full is not None or wanted.strategy == "checksum"
             settled = settle(
                 drift,
                 config.schema_drift,
                 columns,
                 source,
                 since=baseline.generation,
-                loses_gone=not config.replace_existing and (full is not None or wanted.strategy == "checksum"),
+                loses=lambda name: (
+                    replaces and not config.replace_existing and _target_column(name, found, target) is not None
+                ),
             )
             problems += settled.problems
         keys = resolve_columns(config.column_names_to_partition_by, table, source, "columnNamesToPartitionBy", problems)
-        problems += _target_problems(config, goal, settled.columns, found, target, evolve=evolve)
+        # Of a drift that is refused, a column that the target lacks is no news.
+        may_lack = evolve or bool(settled.problems)
+        problems += _target_problems(config, goal, settled.columns, found, target, may_lack=may_lack)
         if problems:
             raise PlanError(workflow.name, slug, problems)
         synchronization = (
@@ -127,9 +134,11 @@ def plan_table(
             if baseline and not full
             else wanted.model_copy(update={"mode": "replace", "reason": full or ""})
         )
+        row_key = resolve_columns(config.primary_key_columns, table, source, "primaryKeyColumns", [])
+        ordered = _ordering_types(found, target)
         rows = source.estimate_rows(run, table, where)
         size = filtered_bytes(table, rows)
-        divider = Divider(config, source, run, table, settled.columns, keys, rows, size)
+        divider = Divider(config, source, run, table, settled.columns, keys, row_key, rows, size, ordered)
         division = divider.divide(synchronization, baseline)
     except (PlatformError, PartitionSizeError) as error:
         raise PlanError(workflow.name, slug, [*problems, str(error)]) from error
@@ -148,7 +157,7 @@ def plan_table(
         method=division.method,
         physical=division.physical,
         where=where,
-        primary_key=_row_key(config, table, source),
+        primary_key=row_key or table.primary_key,
         estimated_rows=rows if synchronization.is_full else sum(one.rows for one in division.partitions),
         estimated_bytes=size,
         consistency=config.consistency,
@@ -166,8 +175,26 @@ def plan_table(
     )
 
 
-def _row_key(config: TableConfiguration, table: SourceTable, source: SourcePlatform) -> tuple[str, ...]:
-    return resolve_columns(config.primary_key_columns, table, source, "primaryKeyColumns", []) or table.primary_key
+def _target_column(name: str, existing: ExistingTarget | None, target: TargetPlatform) -> TargetColumn | None:
+    """The target's column of a name; None when it has none."""
+    if existing is None:
+        return None
+    return next((column for column in existing.columns if target.same_name(column.name, name)), None)
+
+
+def _ordering_types(
+    existing: ExistingTarget | None, target: TargetPlatform
+) -> Callable[[PlannedColumn], ColumnType | None]:
+    """The type by which the target will order a column's values; None where that can't be said."""
+
+    def of(planned: PlannedColumn) -> ColumnType | None:
+        column = _target_column(planned.target_name, existing, target)
+        try:
+            return target.parse_type(column.type if column else planned.target_type)
+        except PlatformError:
+            return None
+
+    return of
 
 
 def _source_name(config: TableConfiguration, source: SourcePlatform) -> TableName:
@@ -191,7 +218,7 @@ def _target_problems(
     existing: ExistingTarget | None,
     target: TargetPlatform,
     *,
-    evolve: bool,
+    may_lack: bool,
 ) -> list[str]:
     """Why an existing target can't or mustn't be replaced by this table."""
     if existing is None:
@@ -216,7 +243,7 @@ def _target_problems(
         and not any(target.same_name(column.target_name, other.name) for column in columns)
     ]
     problems = []
-    if missing and not evolve:
+    if missing and not may_lack:
         problems.append(
             f"the target {name} exists and has no column {', '.join(missing)}: add it there, drop the target to "
             "have it made anew, or name an existing column with columnNameMappings"

@@ -59,6 +59,6 @@ def deletions_finder(
                 raise DeletionError(
                     f"{named}: {error}. Nothing was changed. If these rows are meant to go, raise "
                     f"synchronization.deletionLimit (now {asked.deletion_limit:g}), and run the workflow again"
-                ) from error
+                ) from None
 
     return find

@@ -224,7 +224,7 @@ def _hit(case: Case, file: Path, place: Field, chosen: random.Random) -> None:
         runs = [place.start(file), place.start(file)]
         assert sorted(run.wait() for run in runs)[0] == 0, place.told()
     elif case.fault == "full disk":
-        _resize(place, max(_used(place) + (16 << 10), 16 << 10))
+        _resize(place, max(_used(place), 16 << 10))
         assert place.start(file).wait() != 0
         assert any("No space left" in error for error in place.errors()), place.told()
     else:
