@@ -220,9 +220,9 @@ def _document(turns: Sequence[Turn], scale: str, rows: int, size: int) -> Iterat
     checked = walls["nothing new", "this program: checksum"]
     yield "# Synchronization benchmarks"
     yield ""
-    yield "Written by `make bench-synchronization`. TPC-H's lineitem, with a `version` that grows with every change, is"
-    yield "in an embedded PostgreSQL, and is kept in step in files of DuckDB, all on one machine, each turn once and in a"
-    yield "new process. Seconds of wall are those of the whole process, imports included. dlt finds no deletions."
+    yield "Written by `make bench-synchronization`. TPC-H's lineitem, with a `version` that grows with every change, stands"
+    yield "in an embedded PostgreSQL and is kept in step in files of DuckDB, on one machine, each turn once, as a new"
+    yield "process. Seconds of wall are those of the whole process, imports included. dlt finds no deletions."
     yield ""
     yield f"## Scale factor {scale}"
     yield ""
