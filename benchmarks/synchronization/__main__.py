@@ -220,7 +220,7 @@ def _document(turns: Sequence[Turn], scale: str, rows: int, size: int) -> Iterat
     checked = walls["nothing new", "this program: checksum"]
     yield "# Synchronization benchmarks"
     yield ""
-    yield "Written by `make bench-synchronization`. TPC-H's lineitem, with a `version` that grows with every change, stands"
+    yield "Written by `make bench-synchronization`. TPC-H's lineitem, with a `version` that grows with every change, is"
     yield "in an embedded PostgreSQL and is kept in step in files of DuckDB, on one machine, each turn once, as a new"
     yield "process. Seconds of wall are those of the whole process, imports included. dlt finds no deletions."
     yield ""
