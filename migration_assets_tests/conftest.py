@@ -120,3 +120,13 @@ def migration_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     monkeypatch.setenv("DAGSTER_DEPLOYMENT", "local")
     return home
+
+
+@pytest.fixture
+def source(
+    postgresql_database: PostgreSQLDatabase, migration_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> PostgreSQLDatabase:
+    """An empty source database that the environment names."""
+    for name, value in postgresql_database.environment().items():
+        monkeypatch.setenv(name, value)
+    return postgresql_database

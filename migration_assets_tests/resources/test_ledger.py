@@ -412,11 +412,12 @@ def test_a_plain_client_reads_the_workflows(ledger: Ledger, url: str) -> None:
 def test_a_plain_client_reads_the_progress_of_every_table(ledger: Ledger, url: str) -> None:
     submit(ledger, ORDERS, CUSTOMERS)
     plan(ledger)
-    generation = plan(ledger, keys=[f"{number:04d}" for number in range(1, 7)])
+    generation = plan(ledger, keys=[f"{number:04d}" for number in range(1, 8)])
     ledger.update_partitions(generation.id, ["0001"], PartitionStatus.EXTRACTING, rows={"0001": 3})
     for key, status in (("0002", PartitionStatus.EXTRACTED), ("0003", PartitionStatus.LOADED)):
         ledger.update_partitions(generation.id, [key], status, rows={key: 10}, sizes={key: 2**33})
     ledger.update_partitions(generation.id, ["0004"], PartitionStatus.FAILED)
+    ledger.update_partitions(generation.id, ["0005"], PartitionStatus.UNCHANGED)
     for message in ("the first", "the second"):
         ledger.record_error(
             workflow="sales", table="orders", generation_id=generation.id, stage="extraction", message=message
@@ -425,12 +426,13 @@ def test_a_plain_client_reads_the_progress_of_every_table(ledger: Ledger, url: s
     customers, orders = query(url, "SELECT * FROM TABLE_PROGRESS_WITH_EXAMPLE_ERROR ORDER BY TABLE_NAME")
 
     assert {name: orders[name] for name in orders if name.startswith("partitions")} == {
-        "partitions": 6,
+        "partitions": 7,
         "partitions_planned": 2,
         "partitions_extracting": 1,
         "partitions_extracted": 1,
         "partitions_loaded": 1,
         "partitions_failed": 1,
+        "partitions_unchanged": 1,
     }
     assert (orders["generation"], orders["status"], orders["example_error"]) == (2, "planned", "the first")
     assert (orders["rows_moved"], orders["bytes_moved"]) == (23, 2**34)
