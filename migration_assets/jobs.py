@@ -422,7 +422,8 @@ class RunFailure:
         """The failure that the events of a run tell first."""
         for event in events:
             if event.is_step_failure and (error := event.step_failure_data.error) is not None:
-                while error.cause is not None:
+                # Dagster's own errors are around ours, and what ours were raised from says less than they do.
+                while error.cause is not None and (error.cls_name or "").startswith("Dagster"):
                     error = error.cause
                 return cls(run_id, error.message.strip(), error.cls_name == TableBusyError.__name__)
         return cls(run_id, otherwise)

@@ -11,11 +11,15 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from demo.postgresql_server import EmbeddedPostgreSQL, PostgreSQLServer, has_contrib
 from migration_assets_tests.servers import PostgreSQLDatabase, S3Bucket, S3Server, postgresql_binaries
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 _number = itertools.count(1)
 
@@ -130,3 +134,20 @@ def source(
     for name, value in postgresql_database.environment().items():
         monkeypatch.setenv(name, value)
     return postgresql_database
+
+
+@pytest.fixture
+def dagster_in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+    """The instance of all runs of a test. In files, Dagster's storage is most of the time of a run of few rows."""
+    from dagster import DagsterInstance
+
+    from migration_assets.cli import session
+
+    with DagsterInstance.ephemeral() as instance:
+
+        @contextmanager
+        def in_memory() -> Iterator[DagsterInstance]:
+            yield instance
+
+        monkeypatch.setattr(session, "dagster_instance", in_memory)
+        yield instance

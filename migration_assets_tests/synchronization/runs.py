@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from dagster import AssetKey
 
 from migration_assets.cli import session
@@ -13,7 +14,7 @@ from migration_assets.cli.session import open_ledger, plan_workflow
 from migration_assets.planning import TablePlan
 from migration_assets.resources.ledger import GenerationRecord
 from migration_assets.workflow import load_workflow
-from migration_assets_tests.main_job import errors, migrate, target_rows, verdicts
+from migration_assets_tests.main_job import TARGET_SCHEMA, errors, migrate, target_rows, verdicts
 from migration_assets_tests.servers import PostgreSQLDatabase
 
 WORKFLOW = "moved"
@@ -35,14 +36,22 @@ def refused(file: Path) -> dict[str, str]:
     Returns:
         The errors by table.
     """
-    targets = [config.target.table_name for config in load_workflow(file).tables]
-    present = {name for (name,) in target_rows("SELECT table_name FROM duckdb_tables()")}
-    before = {name: target_contents(name) for name in targets if name in present}
+    before = target_tables()
     succeeded, tables = migrate(file)
     assert not succeeded
     assert {row["status"] for row in tables.values()} == {"failed"}
-    assert {name: target_contents(name) for name in before} == before
+    after = target_tables()
+    assert {name: after[name] for name in before} == before
     return {name: row["error"] for name, row in tables.items()}
+
+
+def target_tables() -> dict[str, list[tuple[Any, ...]]]:
+    """Every table of the target database with its rows."""
+    try:
+        names = target_rows(f"SELECT table_name FROM duckdb_tables() WHERE schema_name = '{TARGET_SCHEMA}'")
+    except duckdb.IOException:
+        return {}  # Nothing has made it yet.
+    return {name: target_contents(name) for (name,) in names}
 
 
 def target_contents(table: str, columns: str = "*") -> list[tuple[Any, ...]]:
