@@ -22,6 +22,7 @@ from migration_assets.assets import names
 from migration_assets.assets.factory import build_table_assets
 from migration_assets.assets.generations import (
     WorkflowTable,
+    has_its_target,
     plan,
     plan_of,
     qualified_name,
@@ -296,9 +297,11 @@ def _generation_to_move(
     ledger, source = connections.ledger, connections.source
     try:
         write_down_publish(ledger, workflow.name, table.slug, connections.warehouse)
+        unfinished = None if config.fresh else resumable(ledger, workflow, table)
+        if unfinished is not None and not has_its_target(plan_of(unfinished), connections.warehouse):
+            unfinished = None
     except WarehouseError as error:
         return _not_planned(workflow, table, ledger, context, error)
-    unfinished = None if config.fresh else resumable(ledger, workflow, table)
     if unfinished is not None and not source_drift(plan_of(unfinished), source):
         context.log.info(f"{table.slug}: going on with generation {unfinished.number}")
         ledger.set_generation_status(unfinished.id, status)
