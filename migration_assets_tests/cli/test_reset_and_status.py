@@ -12,6 +12,9 @@ from dagster import DagsterInstance
 
 from migration_assets.cli.main import main
 from migration_assets.cli.session import open_ledger
+from migration_assets.jobs import submit
+from migration_assets.resources.ledger import WorkflowStatus
+from migration_assets.workflow import load_workflow
 from migration_assets_tests.main_job import migrate, status, table, write_workflow
 from migration_assets_tests.servers import PostgreSQLDatabase
 
@@ -104,9 +107,12 @@ def test_reset_knows_which_table_is_meant(source: PostgreSQLDatabase, file: Path
         assert ledger.published("moved", "t") is not None
 
 
-def test_a_table_that_a_run_is_moving_is_not_reset(file: Path) -> None:
-    with open_ledger() as ledger, ledger.lock_table("moved", "t", whole_run=True):
-        refused = call("reset", "t", "--yes")
+def test_a_table_that_a_run_is_moving_is_not_reset(migration_home: Path, tmp_path: Path) -> None:
+    file = write_workflow(tmp_path, "shop", [table("t")])
+    with open_ledger() as ledger:
+        submit(ledger, load_workflow(file), WorkflowStatus.EXECUTING)
+        with ledger.lock_table("moved", "t", whole_run=True):
+            refused = call("reset", "t", "--yes")
 
     assert refused.exit_code == 1
     assert "another run is moving the table moved/t" in refused.output

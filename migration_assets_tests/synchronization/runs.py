@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import duckdb
 from dagster import AssetKey
 
 from migration_assets.cli import session
-from migration_assets.cli.session import open_ledger, plan_workflow
+from migration_assets.cli.session import plan_workflow
 from migration_assets.planning import TablePlan
-from migration_assets.resources.ledger import GenerationRecord
+from migration_assets.resources.ledger import GenerationRecord, Ledger
 from migration_assets.workflow import load_workflow
 from migration_assets_tests.main_job import TARGET_SCHEMA, errors, migrate, target_rows, verdicts
 from migration_assets_tests.servers import PostgreSQLDatabase
@@ -68,8 +69,7 @@ def assert_same(source: PostgreSQLDatabase, *tables: str, columns: str = "*", wh
 
 def generation(table: str = "t") -> GenerationRecord:
     """The latest generation of a table."""
-    with open_ledger() as ledger:
-        found = ledger.generation(WORKFLOW, table)
+    found = _ledger().generation(WORKFLOW, table)
     assert found is not None
     return found
 
@@ -81,8 +81,8 @@ def last_plan(table: str = "t") -> TablePlan:
 
 def partitions(table: str = "t") -> list[tuple[str, int]]:
     """Status and moved rows of every partition of the last run."""
-    with open_ledger() as ledger:
-        return [(record.status.value, record.rows) for record in ledger.partitions(generation(table).id)]
+    records = _ledger().partitions(generation(table).id)
+    return [(record.status.value, record.rows) for record in records]
 
 
 def statuses(table: str = "t") -> list[str]:
@@ -128,3 +128,7 @@ def materialized(asset: str, count: int, table: str = "t") -> dict[str | None, d
         assert event is not None
         found[event.partition] = {name: value.value for name, value in event.metadata.items()}
     return found
+
+
+def _ledger() -> Ledger:
+    return Ledger(f"sqlite:///{os.environ['MIGRATION_HOME']}/ledger.sqlite")

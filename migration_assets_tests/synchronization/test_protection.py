@@ -52,27 +52,25 @@ def test_a_target_of_somebody_else_is_never_replaced_or_changed_unasked(
 
 
 def test_a_target_that_was_dropped_or_replaced_is_loaded_anew(source: PostgreSQLDatabase, tmp_path: Path) -> None:
-    source.execute(ROWS + "CREATE TABLE u AS TABLE t; CREATE TABLE v AS TABLE t; ANALYZE")
-    for name in ("u", "v"):
-        source.execute(f"ALTER TABLE {name} ADD PRIMARY KEY (id)")
-    tables = [table("t", **CHECKSUM), table("u", **WATERMARK), table("v", **CHECKSUM)]
+    source.execute(ROWS + "CREATE TABLE v AS TABLE t; ALTER TABLE v ADD PRIMARY KEY (id); ANALYZE")
+    tables = [table("t", **WATERMARK), table("v", **CHECKSUM)]
     file = write_workflow(tmp_path, source.database, tables)
     synchronize(file)
     target_change(
         """
-        DROP TABLE t; DROP TABLE u;
+        DROP TABLE t;
         CREATE OR REPLACE TABLE v (id int, price decimal(6, 2)); INSERT INTO v VALUES (1, 1);
         """
     )
-    (told,) = plan_problems(write_workflow(tmp_path, source.database, tables[2:]))
+    (told,) = plan_problems(write_workflow(tmp_path, source.database, tables[1:]))
     assert "holds 1 rows that this program did not put there" in told
-    tables[2] |= {"replaceExisting": True}
+    tables[1] |= {"replaceExisting": True}
 
     found = synchronize(write_workflow(tmp_path, source.database, tables))
 
     assert {row["synchronization"]["mode"] for row in found.values()} == {"replace"}
     assert {row["rows"] for row in found.values()} == {300}
-    assert_same(source, "t", "u", "v")
+    assert_same(source, "t", "v")
 
 
 def test_an_unfinished_run_whose_target_is_gone_is_planned_anew(source: PostgreSQLDatabase, tmp_path: Path) -> None:
@@ -151,7 +149,5 @@ def test_a_table_that_is_materialized_by_hand_moves_rows_above_its_watermark(
     assert sum(rows for _, rows in partitions()) == 2
     assert_same(source, "t")
 
-    materialize_by_hand(file)
-    assert sum(rows for _, rows in partitions()) == 0
-    assert synchronize(file)["t"]["generation"] == 4
+    assert synchronize(file)["t"]["rows"] == 0
     assert_same(source, "t")

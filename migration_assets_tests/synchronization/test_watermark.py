@@ -65,6 +65,8 @@ def test_new_rows_are_added_once_also_with_the_watermark_that_was_read_last(
     assert row["rows"] == 3
     assert_same(source, "t")
 
+    target_change("UPDATE t SET note = 'changed in the target'")
+    before = target_contents("t")
     row = synchronize(file)["t"]
     assert (row["status"], row["rows"], row["synchronization"]["watermark"]) == (
         "published",
@@ -74,20 +76,7 @@ def test_new_rows_are_added_once_also_with_the_watermark_that_was_read_last(
     assert staged_files(migration_home) == []
     target = materialized("target", 1)[None]
     assert (target["rows deleted"], target["rows written"], target["dagster/row_count"]) == (0, 0, 102)
-    assert list(target_tables()) == ["t"]
-    assert_same(source, "t")
-
-
-def test_the_rows_of_the_target_stay_where_nothing_is_new(source: PostgreSQLDatabase, tmp_path: Path) -> None:
-    source.execute(ROWS)
-    file = write_workflow(tmp_path, source.database, [table("t", **watermark())])
-    synchronize(file)
-    target_change("UPDATE t SET note = 'changed in the target'")
-    before = target_contents("t")
-
-    synchronize(file)
-
-    assert target_contents("t") == before
+    assert target_tables() == {"t": before}
 
 
 STEPS = {
@@ -363,39 +352,37 @@ def test_more_deletions_than_the_limit_are_refused_until_it_is_raised(
 def test_what_decides_over_the_target_s_contents_makes_the_next_run_a_full_load(
     source: PostgreSQLDatabase, tmp_path: Path
 ) -> None:
-    names = ("strategies", "filters", "keys", "mappings", "types")
     source.execute(ROWS)
-    for name in names:
-        source.execute(f"CREATE TABLE {name} AS TABLE t; ALTER TABLE {name} ADD PRIMARY KEY (id)")
-    checksum = {"synchronization": {"strategy": "checksum"}}
-    before = dict.fromkeys(names, merging())
-    file = write_workflow(tmp_path, source.database, [table(name, **keys) for name, keys in before.items()])
-    synchronize(file)
-    assert {plan.synchronization.mode for plan in plans(file).values()} == {"merge"}
-    after = {
-        "strategies": checksum,
-        "filters": {**merging(), "whereClauseCriteria": "id <= 50"},
-        "keys": {**merging(), "primaryKeyColumns": ["note"]},
-        "mappings": {**merging(), "columnNameMappings": [{"sourceName": "note", "targetName": "remark"}]},
-        "types": {**merging(), "columnTypeMappings": [{"sourceType": "int", "targetType": "NUMBER(20, 0)"}]},
-    }
-    for name in names:
-        # Nothing that a run from the watermark on would see.
-        source.execute(f"UPDATE {name} SET note = 'changed' WHERE id = 5")
-    target_change("ALTER TABLE mappings RENAME note TO remark")
-    file = write_workflow(tmp_path, source.database, [table(name, **keys) for name, keys in after.items()])
-    planned = plans(file)
-    assert {plan.synchronization.mode for plan in planned.values()} == {"replace"}
-    assert {plan.synchronization.reason for plan in planned.values()} == {
-        "the strategy, key, filter, columns or mappings have changed since generation 1, so what the target holds "
-        "can't be continued"
-    }
 
-    synchronize(file)
+    def file(**keys: object) -> Path:
+        return write_workflow(tmp_path, source.database, [table("t", **{**merging(), **keys})])
 
-    assert_same(source, "strategies", "keys", "types")
-    assert_same(source, "filters", where="id <= 50")
-    assert target_contents("mappings", "id, seen, remark") == sorted(source.fetch("SELECT * FROM mappings"), key=repr)
+    synchronize(file())
+    target_change("ALTER TABLE t ADD COLUMN remark VARCHAR")
+    renamed = {"columnNameMappings": [{"sourceName": "note", "targetName": "remark"}]}
+    changes: list[dict[str, Any]] = [
+        {"synchronization": {"strategy": "checksum"}},
+        watermark("id", trackModifications=True),
+        watermark("seen"),
+        {"whereClauseCriteria": "id <= 50"},
+        {"primaryKeyColumns": ["note"]},
+        {"columnTypeMappings": [{"sourceType": "int", "targetType": "NUMBER(20, 0)"}]},
+        renamed,
+    ]
+    for change in changes:
+        planned = plans(file(**change))["t"].synchronization
+        assert planned.mode == "replace", change
+        assert planned.reason == (
+            "the strategy, key, filter, columns or mappings have changed since generation 1, so what the target holds "
+            "can't be continued"
+        )
+    # What a run from the watermark on would not see.
+    source.execute("UPDATE t SET note = 'changed' WHERE id = 5")
+
+    synchronize(file(whereClauseCriteria="id <= 50", **renamed))
+
+    wanted = source.fetch("SELECT * FROM t WHERE id <= 50")
+    assert target_contents("t", "id, seen, remark") == sorted(wanted, key=repr)
 
 
 def test_how_rows_are_moved_may_change_between_two_runs(source: PostgreSQLDatabase, tmp_path: Path) -> None:
