@@ -22,6 +22,7 @@ from migration_assets.assets import names
 from migration_assets.assets.factory import build_table_assets
 from migration_assets.assets.generations import (
     WorkflowTable,
+    has_its_target,
     plan,
     plan_of,
     qualified_name,
@@ -296,9 +297,11 @@ def _generation_to_move(
     ledger, source = connections.ledger, connections.source
     try:
         write_down_publish(ledger, workflow.name, table.slug, connections.warehouse)
+        unfinished = None if config.fresh else resumable(ledger, workflow, table)
+        if unfinished is not None and not has_its_target(plan_of(unfinished), connections.warehouse):
+            unfinished = None
     except WarehouseError as error:
         return _not_planned(workflow, table, ledger, context, error)
-    unfinished = None if config.fresh else resumable(ledger, workflow, table)
     if unfinished is not None and not source_drift(plan_of(unfinished), source):
         context.log.info(f"{table.slug}: going on with generation {unfinished.number}")
         ledger.set_generation_status(unfinished.id, status)
@@ -422,7 +425,8 @@ class RunFailure:
         """The failure that the events of a run tell first."""
         for event in events:
             if event.is_step_failure and (error := event.step_failure_data.error) is not None:
-                while error.cause is not None:
+                # Dagster's own errors are around ours, and what ours were raised from says less than they do.
+                while error.cause is not None and (error.cls_name or "").startswith("Dagster"):
                     error = error.cause
                 return cls(run_id, error.message.strip(), error.cls_name == TableBusyError.__name__)
         return cls(run_id, otherwise)

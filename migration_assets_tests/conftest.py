@@ -5,17 +5,22 @@ With pytest-xdist every worker has servers of its own: they start in less than a
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from demo.postgresql_server import EmbeddedPostgreSQL, PostgreSQLServer, has_contrib
 from migration_assets_tests.servers import PostgreSQLDatabase, S3Bucket, S3Server, postgresql_binaries
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 _number = itertools.count(1)
 
@@ -120,3 +125,39 @@ def migration_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     monkeypatch.setenv("DAGSTER_DEPLOYMENT", "local")
     return home
+
+
+@pytest.fixture
+def source(
+    postgresql_database: PostgreSQLDatabase, migration_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> PostgreSQLDatabase:
+    """An empty source database that the environment names."""
+    for name, value in postgresql_database.environment().items():
+        monkeypatch.setenv(name, value)
+    return postgresql_database
+
+
+@pytest.fixture(scope="session")
+def frozen_imports() -> None:
+    """Keeps the collection of garbage from walking through all of Dagster, as `migrate run` does."""
+    import migration_assets.jobs  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture
+def dagster_in_memory(frozen_imports: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+    """The instance of all runs of a test. In files, Dagster's storage is most of the time of a run of few rows."""
+    from dagster import DagsterInstance
+
+    from migration_assets.cli import session
+
+    with DagsterInstance.ephemeral() as instance:
+
+        @contextmanager
+        def in_memory() -> Iterator[DagsterInstance]:
+            yield instance
+
+        monkeypatch.setattr(session, "dagster_instance", in_memory)
+        yield instance

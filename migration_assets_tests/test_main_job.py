@@ -28,16 +28,6 @@ from migration_assets_tests.servers import PostgreSQLDatabase, S3Bucket
 ALL_PASS = {"schema": "pass", "row_count": "pass", "fingerprint": "pass", "metrics": "pass"}
 
 
-@pytest.fixture
-def source(
-    postgresql_database: PostgreSQLDatabase, migration_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> PostgreSQLDatabase:
-    """An empty source database that the environment names."""
-    for name, value in postgresql_database.environment().items():
-        monkeypatch.setenv(name, value)
-    return postgresql_database
-
-
 def fail_in_the_third_partition(source: PostgreSQLDatabase, folder: Path) -> Path:
     """Makes the table `t` and runs its workflow once: two of three partitions are finished."""
     source.execute(

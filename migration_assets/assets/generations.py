@@ -166,6 +166,15 @@ def resumable(ledger: Ledger, workflow: Workflow, table: WorkflowTable) -> Gener
     return None if refused or not _is_readable(latest) else latest
 
 
+def has_its_target(table_plan: TablePlan, warehouse: Warehouse) -> bool:
+    """Whether the target is still the one that a plan changes; one that replaces it can do without."""
+    if table_plan.synchronization.is_full:
+        return True
+    found = warehouse.describe(table_plan.target)
+    mark = found.mark if found else None
+    return mark is not None and mark.token == table_plan.synchronization.target_token
+
+
 def start(
     ledger: Ledger, instance: DagsterInstance, table_plan: TablePlan, status: GenerationStatus
 ) -> GenerationRecord:

@@ -31,7 +31,7 @@ from migration_assets.resources.ledger import (
     WorkflowType,
     schema,
 )
-from migration_assets.resources.ledger.ledger import KEPT_RESULTS
+from migration_assets.resources.ledger.ledger import KEPT_GENERATIONS, KEPT_RESULTS
 from migration_assets.resources.ledger.schema import LedgerVersionError
 
 ORDERS = SubmittedTable("orders", "shop.public.orders", "SHOP.PUBLIC.ORDERS")
@@ -259,6 +259,50 @@ def test_a_generation_knows_when_it_ran_and_what_it_published(ledger: Ledger) ->
     assert (found.source_facts, found.published_rows) == ('{"rows": 7}', 2**40)
 
 
+def test_the_last_published_generation_is_known_until_the_table_is_reset(ledger: Ledger) -> None:
+    submit(ledger)
+    assert ledger.published("sales", "orders") is None
+    for _ in range(2):
+        done = plan(ledger)
+        ledger.set_generation_status(done.id, GenerationStatus.PUBLISHED)
+    plan(ledger, status=GenerationStatus.RUNNING)
+
+    published = ledger.published("sales", "orders")
+
+    assert published is not None
+    assert published.number == 2
+    assert ledger.published_numbers("sales", "orders", 5) == [2, 1]
+
+    ledger.reset_table("sales", "orders")
+    unfinished = ledger.generation("sales", "orders")
+    assert unfinished is not None
+    assert (unfinished.number, unfinished.status) == (3, GenerationStatus.SUPERSEDED)
+    assert ledger.published("sales", "orders") is None
+    # What is on the stage is still theirs.
+    assert ledger.published_numbers("sales", "orders", 1) == [2]
+    assert plan(ledger).number == 4
+
+
+def test_old_plans_are_forgotten_but_not_the_one_that_is_continued(ledger: Ledger, url: str) -> None:
+    submit(ledger)
+    ledger.set_generation_status(plan(ledger).id, GenerationStatus.PUBLISHED)
+    ledger.set_generation_status(plan(ledger).id, GenerationStatus.PUBLISHED)
+    for _ in range(KEPT_GENERATIONS + 2):
+        ledger.set_generation_status(plan(ledger).id, GenerationStatus.FAILED)
+
+    kept = query(
+        url,
+        "SELECT g.number, count(p.key) AS parts FROM generations g JOIN partitions p "
+        "ON p.generation_id = g.id WHERE plan <> '' GROUP BY g.number ORDER BY g.number",
+    )
+
+    last = KEPT_GENERATIONS + 4
+    assert [row["number"] for row in kept] == [2, *range(last - KEPT_GENERATIONS + 1, last + 1)]
+    assert {row["parts"] for row in kept} == {2}
+    (count,) = query(url, "SELECT count(*) AS n FROM generations WHERE plan = ''")
+    assert count["n"] == last - len(kept)
+
+
 def test_a_table_that_can_not_be_planned_has_a_failed_generation_without_a_plan(ledger: Ledger) -> None:
     submit(ledger)
     generation = ledger.start_generation(
@@ -412,11 +456,12 @@ def test_a_plain_client_reads_the_workflows(ledger: Ledger, url: str) -> None:
 def test_a_plain_client_reads_the_progress_of_every_table(ledger: Ledger, url: str) -> None:
     submit(ledger, ORDERS, CUSTOMERS)
     plan(ledger)
-    generation = plan(ledger, keys=[f"{number:04d}" for number in range(1, 7)])
+    generation = plan(ledger, keys=[f"{number:04d}" for number in range(1, 8)])
     ledger.update_partitions(generation.id, ["0001"], PartitionStatus.EXTRACTING, rows={"0001": 3})
     for key, status in (("0002", PartitionStatus.EXTRACTED), ("0003", PartitionStatus.LOADED)):
         ledger.update_partitions(generation.id, [key], status, rows={key: 10}, sizes={key: 2**33})
     ledger.update_partitions(generation.id, ["0004"], PartitionStatus.FAILED)
+    ledger.update_partitions(generation.id, ["0005"], PartitionStatus.UNCHANGED)
     for message in ("the first", "the second"):
         ledger.record_error(
             workflow="sales", table="orders", generation_id=generation.id, stage="extraction", message=message
@@ -425,12 +470,13 @@ def test_a_plain_client_reads_the_progress_of_every_table(ledger: Ledger, url: s
     customers, orders = query(url, "SELECT * FROM TABLE_PROGRESS_WITH_EXAMPLE_ERROR ORDER BY TABLE_NAME")
 
     assert {name: orders[name] for name in orders if name.startswith("partitions")} == {
-        "partitions": 6,
+        "partitions": 7,
         "partitions_planned": 2,
         "partitions_extracting": 1,
         "partitions_extracted": 1,
         "partitions_loaded": 1,
         "partitions_failed": 1,
+        "partitions_unchanged": 1,
     }
     assert (orders["generation"], orders["status"], orders["example_error"]) == (2, "planned", "the first")
     assert (orders["rows_moved"], orders["bytes_moved"]) == (23, 2**34)
@@ -595,6 +641,31 @@ def test_opening_a_ledger_again_keeps_what_is_in_it(url: str) -> None:
     submit(Ledger(url))
 
     assert [workflow.name for workflow in Ledger(url).workflows()] == ["sales"]
+
+
+def test_a_ledger_of_the_second_version_gets_the_new_columns_and_keeps_its_rows(url: str) -> None:
+    ledger = Ledger(url)
+    submit(ledger, ORDERS)
+    generation = plan(ledger)
+    ledger.update_partitions(generation.id, ["0001"], PartitionStatus.LOADED, rows={"0001": 10})
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        for view in ("TABLE_PROGRESS_WITH_EXAMPLE_ERROR", "WORKFLOW", "DATA_VALIDATION_RESULT", "DATA_MIGRATION_ERROR"):
+            connection.execute(sa.text(f"DROP VIEW {view}"))
+        connection.execute(sa.text("ALTER TABLE generations DROP COLUMN progress"))
+        connection.execute(sa.text("ALTER TABLE partitions DROP COLUMN checksum"))
+        connection.execute(sa.text("UPDATE ledger_version SET version = 2"))
+    engine.dispose()
+
+    upgraded = Ledger(url)
+
+    found = upgraded.generation("sales", "orders")
+    assert found == generation
+    assert [(one.rows, one.checksum) for one in upgraded.partitions(generation.id)] == [(10, None), (0, None)]
+    upgraded.record_progress(generation.id, "{}", {"0001": "v1 1:2:3", "0002": "v1 0:0:0"})
+    assert [one.checksum for one in upgraded.partitions(generation.id)] == ["v1 1:2:3", "v1 0:0:0"]
+    (row,) = upgraded.view("TABLE_PROGRESS_WITH_EXAMPLE_ERROR")
+    assert (row["rows_moved"], row["partitions_unchanged"]) == (10, 0)
 
 
 def test_a_password_is_not_in_the_error_of_a_ledger_that_can_not_be_reached() -> None:

@@ -1,19 +1,14 @@
-"""The source of the main job."""
+"""The source of the main job, whose runs are in a Dagster instance in memory."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from dagster import DagsterInstance
 
 from migration_assets_tests.servers import PostgreSQLDatabase
 
 
 @pytest.fixture
-def source(
-    postgresql_database: PostgreSQLDatabase, migration_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> PostgreSQLDatabase:
+def source(source: PostgreSQLDatabase, dagster_in_memory: DagsterInstance) -> PostgreSQLDatabase:
     """An empty source database that the environment names."""
-    for name, value in postgresql_database.environment().items():
-        monkeypatch.setenv(name, value)
-    return postgresql_database
+    return source
