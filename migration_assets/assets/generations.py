@@ -221,6 +221,10 @@ def current(ledger: Ledger, workflow: str, table: str, wanted: str | None) -> Ge
         )
     if not generation.plan:
         raise GenerationError(f"{workflow}/{table} can't be planned: see `migrate errors --workflow {workflow}`")
+    if generation.status in (GenerationStatus.SUPERSEDED, GenerationStatus.RESET):
+        raise GenerationError(
+            f"{workflow}/{table} was reset: run the workflow again with `migrate run`, which plans it anew"
+        )
     if wanted is not None and int(wanted) != generation.number:
         raise GenerationError(
             f"{workflow}/{table}: this run is for generation {wanted}, but generation {generation.number} "
@@ -253,6 +257,17 @@ def source_drift(table_plan: TablePlan, source: Source) -> str | None:
             return table_plan.differs_from(source.platform.describe(run, table_plan.source))
         except PlatformError as error:
             return str(error)
+
+
+def is_movable(table_plan: TablePlan, source: Source, warehouse: Warehouse) -> bool:
+    """Whether an unfinished plan can be gone on with: source and target are those that it was made for."""
+    if source_drift(table_plan, source):
+        return False
+    if table_plan.synchronization.is_full:
+        return True
+    found = warehouse.describe(table_plan.target)
+    mark = found.mark if found else None
+    return mark is not None and mark.token == table_plan.synchronization.target_token
 
 
 def plan_of(generation: GenerationRecord) -> TablePlan:

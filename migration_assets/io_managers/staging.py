@@ -99,7 +99,7 @@ class StagingRun:
             self._record(list(self.manifests))
             return
         with self.extraction.open() as keeper:
-            scope = self._settle(keeper)
+            scope = self._settle(keeper, go_on=bool(found))
             kept = finished_manifests(found, keeper, scope)
             self._require_all(found.keys() - kept.keys(), scope)
             for key in found.keys() - kept.keys():
@@ -112,8 +112,12 @@ class StagingRun:
         # What Arrow keeps for the next allocation is better given back: the load comes next, in the same process.
         pa.default_memory_pool().release_unused()
 
-    def _settle(self, keeper: SnapshotKeeper) -> Scope:
-        """Settles what moves, and writes it down before anything does."""
+    def _settle(self, keeper: SnapshotKeeper, *, go_on: bool) -> Scope:
+        """Settles what moves, and writes it down before anything does.
+
+        Args:
+            go_on: partitions are finished already, so that the watermarks that they were read by have to stay.
+        """
         plan, platform = self.extraction.plan, self.extraction.source.platform
         with keeper.hold() as current:
             scope = settle(
@@ -121,13 +125,16 @@ class StagingRun:
                 platform,
                 current.snapshot,
                 current.mark,
-                earlier=self.extraction.progress,
+                earlier=self.extraction.progress if go_on else None,
                 known=self.extraction.known_checksums,
             )
             if self.extraction.find_deletions is not None:
                 found = self.extraction.find_deletions(current.snapshot, scope.progress)
                 scope = replace(scope, progress=self._with_deletions(scope.progress, found))
         checksums = {key: checksum_text(one) for key, one in scope.checksums.items()}
+        # What was unchanged under an earlier snapshot may be changed by now.
+        stale = sorted(self.extraction.unchanged - scope.unchanged)
+        self.ledger.update_partitions(self.extraction.generation_id, stale, PartitionStatus.PLANNED)
         self.ledger.record_progress(self.extraction.generation_id, scope.progress.model_dump_json(), checksums)
         self.unchanged = scope.unchanged & set(self.extraction.keys)
         self._record_unchanged(scope)
