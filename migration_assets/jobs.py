@@ -22,14 +22,13 @@ from migration_assets.assets import names
 from migration_assets.assets.factory import build_table_assets
 from migration_assets.assets.generations import (
     WorkflowTable,
-    has_its_target,
+    is_movable,
     plan,
     plan_of,
     qualified_name,
     resumable,
     set_partition_keys,
     source_database,
-    source_drift,
     start,
     workflow_tables,
     write_down_publish,
@@ -279,7 +278,7 @@ def generation_to_move(
         # A plan supersedes what another run may be moving at this moment.
         with lock:
             return _generation_to_move(workflow, table, connections, context, config, status)
-    except (SourceError, TableBusyError) as error:
+    except (SourceError, TableBusyError, WarehouseError) as error:
         ledger.record_error(
             workflow=workflow.name, table=table.slug, stage="planning", message=str(error), run_id=context.run_id
         )
@@ -295,14 +294,10 @@ def _generation_to_move(
     status: GenerationStatus,
 ) -> GenerationRecord | Exception:
     ledger, source = connections.ledger, connections.source
-    try:
-        write_down_publish(ledger, workflow.name, table.slug, connections.warehouse)
-        unfinished = None if config.fresh else resumable(ledger, workflow, table)
-        if unfinished is not None and not has_its_target(plan_of(unfinished), connections.warehouse):
-            unfinished = None
-    except WarehouseError as error:
-        return _not_planned(workflow, table, ledger, context, error)
-    if unfinished is not None and not source_drift(plan_of(unfinished), source):
+    # While this can't be asked, nothing is planned: a plan would supersede a generation that may be published.
+    write_down_publish(ledger, workflow.name, table.slug, connections.warehouse)
+    unfinished = None if config.fresh else resumable(ledger, workflow, table)
+    if unfinished is not None and is_movable(plan_of(unfinished), source, connections.warehouse):
         context.log.info(f"{table.slug}: going on with generation {unfinished.number}")
         ledger.set_generation_status(unfinished.id, status)
         set_partition_keys(context.instance, plan_of(unfinished))
@@ -455,7 +450,7 @@ def record_run_failure(ledger: Ledger, workflow: str, table: str, number: int | 
         if generation is not None and generation.status is GenerationStatus.PLANNED:
             ledger.ask_again(generation.id)
         return
-    if generation is not None and generation.status is not GenerationStatus.PUBLISHED:
+    if generation is not None and generation.status in (GenerationStatus.PLANNED, GenerationStatus.RUNNING):
         ledger.set_generation_status(generation.id, GenerationStatus.FAILED)
     ledger.complete_workflow_if_done(workflow)
 

@@ -16,7 +16,7 @@ from dagster import (
 
 from migration_assets.assets import names
 from migration_assets.jobs import WorkflowFile
-from migration_assets.resources.ledger import LedgerResource, WorkflowStatus
+from migration_assets.resources.ledger import GenerationStatus, Ledger, LedgerResource
 from migration_assets.workflow import Workflow
 
 
@@ -35,9 +35,8 @@ def _schedule(workflow: Workflow, cron: str, plan_workflow: JobDefinition) -> Sc
         description=f"Runs workflow {workflow.name} again: what has changed moves.",
     )
     def run_again(context: ScheduleEvaluationContext, ledger: LedgerResource) -> RunRequest | SkipReason:
-        found = ledger.ledger.workflow(workflow.name)
-        if found is not None and found.status is not WorkflowStatus.COMPLETED:
-            return SkipReason(f"workflow {workflow.name} is still on its way since its last run")
+        if moving := _moving_tables(ledger.ledger, workflow.name):
+            return SkipReason(f"still on their way since the last run: {', '.join(moving)}")
         configuration = WorkflowFile(file=str(workflow.file))
         return RunRequest(
             run_key=f"{workflow.name}/{context.scheduled_execution_time.isoformat()}",
@@ -46,3 +45,13 @@ def _schedule(workflow: Workflow, cron: str, plan_workflow: JobDefinition) -> Sc
         )
 
     return run_again
+
+
+def _moving_tables(ledger: Ledger, workflow: str) -> list[str]:
+    """Tables that wait for their run, or that a run is moving: not those that one has left when it was killed."""
+    return [
+        generation.table
+        for generation in ledger.generations(workflow)
+        if generation.status is GenerationStatus.PLANNED
+        or (generation.status is GenerationStatus.RUNNING and ledger.is_locked(workflow, generation.table))
+    ]

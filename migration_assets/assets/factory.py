@@ -107,7 +107,7 @@ def build_table_assets(
                         "table once more, materialize it anew instead of executing its run again"
                     )
                 # Started by hand: the same partitions again, as the next generation.
-                generation = renewed(state.ledger, generation, source)
+                generation = renewed(state.ledger, generation, source, config.config_hash(platform))
             plan = plan_of(generation)
             checksums = known_checksums(state.ledger, plan)
         return Extraction(
@@ -198,7 +198,7 @@ def build_table_assets(
         with state.ledger.lock_table(workflow.name, slug, state.lock_wait_seconds):
             generation = _current(context, state.ledger, workflow.name, slug)
             # Another table, perhaps of another workflow and in another spelling, may have the same target.
-            place = str(plan_of(generation).target)
+            place = str(plan_of(generation).target).lower()
             with state.ledger.lock_table("target", place, state.lock_wait_seconds):
                 outcome = publish_table(
                     generation,

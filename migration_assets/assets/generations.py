@@ -99,7 +99,7 @@ def baseline_of(ledger: Ledger, workflow: str, table: str) -> Baseline | None:
         generation=generation.number,
         plan=plan_of(generation),
         watermark=progress.watermark if progress else None,
-        missing=progress.missing if progress else 0,
+        missing=progress.missing if progress else None,
         bound=progress.bound if progress else None,
         rows={
             record.key: checksum_rows(record.checksum) for record in ledger.partitions(generation.id) if record.checksum
@@ -150,7 +150,9 @@ def write_down_publish(ledger: Ledger, workflow: str, table: str, warehouse: War
             load is not None and not load.rows and staged > 0 and sum(warehouse.loaded_files(name).values()) == staged
         )
     if done:
-        ledger.set_generation_status(latest.id, GenerationStatus.PUBLISHED)
+        target = warehouse.describe(table_plan.target)
+        rows = target.rows if target else None
+        ledger.set_generation_status(latest.id, GenerationStatus.PUBLISHED, published_rows=rows)
         ledger.clear_errors(latest.id)
 
 
@@ -164,15 +166,6 @@ def resumable(ledger: Ledger, workflow: Workflow, table: WorkflowTable) -> Gener
     # What a check has refused is not made right by going on with it.
     refused = any(check.verdict == Verdict.FAIL.value for check in ledger.checks(latest.id))
     return None if refused or not _is_readable(latest) else latest
-
-
-def has_its_target(table_plan: TablePlan, warehouse: Warehouse) -> bool:
-    """Whether the target is still the one that a plan changes; one that replaces it can do without."""
-    if table_plan.synchronization.is_full:
-        return True
-    found = warehouse.describe(table_plan.target)
-    mark = found.mark if found else None
-    return mark is not None and mark.token == table_plan.synchronization.target_token
 
 
 def start(
@@ -238,12 +231,20 @@ def current(ledger: Ledger, workflow: str, table: str, wanted: str | None) -> Ge
     return generation
 
 
-def renewed(ledger: Ledger, generation: GenerationRecord, source: Source) -> GenerationRecord:
+def renewed(ledger: Ledger, generation: GenerationRecord, source: Source, config_hash: str) -> GenerationRecord:
     """A new generation with the same partitions, for a table that is materialized again by hand: what has changed.
 
+    Args:
+        config_hash: of the table as the workflow has it now.
+
     Raises:
-        GenerationError: the source's columns have changed, so that the table must be planned anew.
+        GenerationError: the workflow or the source's columns have changed, so that the table must be planned anew.
     """
+    if generation.config_hash != config_hash:
+        raise GenerationError(
+            f"{generation.workflow}/{generation.table}: the workflow has changed since the table was planned: run it "
+            "again with `migrate run`, or let the sensor plan it"
+        )
     baseline = baseline_of(ledger, generation.workflow, generation.table)
     assert baseline is not None
     table_plan = baseline.plan
@@ -262,6 +263,17 @@ def source_drift(table_plan: TablePlan, source: Source) -> str | None:
             return table_plan.differs_from(source.platform.describe(run, table_plan.source))
         except PlatformError as error:
             return str(error)
+
+
+def is_movable(table_plan: TablePlan, source: Source, warehouse: Warehouse) -> bool:
+    """Whether an unfinished plan can be gone on with: source and target are those that it was made for."""
+    if source_drift(table_plan, source):
+        return False
+    if table_plan.synchronization.is_full:
+        return True
+    found = warehouse.describe(table_plan.target)
+    mark = found.mark if found else None
+    return mark is not None and mark.token == table_plan.synchronization.target_token
 
 
 def plan_of(generation: GenerationRecord) -> TablePlan:

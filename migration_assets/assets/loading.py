@@ -69,7 +69,13 @@ def load_partitions(
     is_full = plan.synchronization.is_full
     moving = [key for key in keys if key in manifests]
     with warehouse.hold(plan.target.database):
-        _load_deleted_keys(plan, load, progress, stage, warehouse, mark)
+        try:
+            _load_deleted_keys(plan, load, progress, stage, warehouse, mark)
+        except (LoadError, WarehouseError):
+            if progress is not None:
+                # What the source said is forgotten, so that the next run looks for these keys again.
+                ledger.record_progress(generation.id, progress.model_dump_json(), {})
+            raise
         wanted = _due(warehouse, load, manifests, moving)
         if is_full or any(manifest.files for manifest in wanted):
             # Rows that are merged may repeat a key, and what is published has to obey the target's rules then.
@@ -173,7 +179,7 @@ def _discard_damaged(batch: Sequence[Manifest], stage: Stage, folder: str) -> st
             damaged += found
             stage.delete(manifest_path(folder, manifest.partition))
     if not damaged:
-        return ""
+        return ". If rows were corrected in the source since, start again with `migrate run --fresh`"
     return f". Not on the stage as they were written: {', '.join(damaged)}: start again, which extracts them anew"
 
 

@@ -24,7 +24,7 @@ from migration_assets.resources.ledger import (
     PartitionStatus,
 )
 from migration_assets.resources.sources.base import Source, SourceError
-from migration_assets.resources.stages.base import Manifest, Stage
+from migration_assets.resources.stages.base import Manifest, Stage, StageError
 from migration_assets.resources.warehouses.base import (
     PublishMark,
     TargetTable,
@@ -110,6 +110,8 @@ class Publication:
     def replace(self) -> PublishOutcome:
         """Puts the load table in the target's place."""
         plan, warehouse, load = self.plan, self.warehouse, self._load
+        if self.generation.status is GenerationStatus.PUBLISHED:
+            return self._published_before()
         mark = PublishMark(plan.workflow, plan.table, self.generation.number, plan.token)
         before = warehouse.describe(plan.target)
         if before is None or before.mark != mark:
@@ -142,8 +144,7 @@ class Publication:
         """Brings the target that is there to the state of the generation, in one transaction."""
         plan, warehouse = self.plan, self.warehouse
         if self.generation.status is GenerationStatus.PUBLISHED:
-            checks = {one.name: _recorded(one) for one in self.ledger.checks(self.generation.id)}
-            return PublishOutcome(checks, None, {"note": f"generation {self.generation.number} is published already"})
+            return self._published_before()
         progress = progress_of(self.generation)
         records = self.ledger.partitions(self.generation.id)
         unchanged = frozenset(one.key for one in records if one.status is PartitionStatus.UNCHANGED)
@@ -164,6 +165,7 @@ class Publication:
             # load table. The verdicts were written down before it.
             checks = {one.name: _recorded(one) for one in self.ledger.checks(self.generation.id)}
         else:
+            self._require_untouched(before)
             checks = self._blocking_checks(loaded, candidate or TargetTable(before.columns, 0), types_are_ours=False)
             checks[names.FINGERPRINT_CHECK] = self._moved_check(candidate, self._fingerprint)
             checks[names.METRICS_CHECK] = self._moved_check(candidate, lambda load, _: self._metrics(load))
@@ -186,8 +188,10 @@ class Publication:
                 with warehouse.transaction(plan.target.database) as transaction:
                     applied = change.apply(transaction)
             except ChangeError as error:
-                # A run's failure is told by its innermost cause.
-                raise PublishError(_named(plan, str(error))) from None
+                # A failed check: the next run doesn't go on with these files, which the source may have corrected.
+                refused = self._refused({**checks, names.ROW_COUNT_CHECK: CheckResult(Verdict.FAIL, str(error))})
+                assert refused is not None
+                return refused
             told = {
                 "rows deleted": applied.deleted,
                 "rows written": applied.written,
@@ -203,6 +207,24 @@ class Publication:
                 **({"watermark": progress.watermark} if progress.watermark is not None else {}),
             },
         )
+
+    def _require_untouched(self, target: TargetTable) -> None:
+        """What the last generation has left is still all there, and nothing else."""
+        before = self.ledger.published(self.plan.workflow, self.plan.table)
+        if before is None or before.published_rows in (None, target.rows):
+            return
+        raise PublishError(
+            _named(
+                self.plan,
+                f"the target {self.plan.target} holds {target.rows:,} rows, and generation {before.number} has left "
+                f"{before.published_rows:,}: somebody else has written or deleted rows there. Start the table over "
+                "with `migrate reset`, and compare first with `migrate validate` if these rows matter",
+            )
+        )
+
+    def _published_before(self) -> PublishOutcome:
+        checks = {one.name: _recorded(one) for one in self.ledger.checks(self.generation.id)}
+        return PublishOutcome(checks, None, {"note": f"generation {self.generation.number} is published already"})
 
     @property
     def _load(self) -> TableName:
@@ -287,8 +309,13 @@ class Publication:
         self.ledger.set_generation_status(self.generation.id, GenerationStatus.PUBLISHED, published_rows=after.rows)
         self.ledger.clear_errors(self.generation.id)
         self.ledger.complete_workflow_if_done(self.plan.workflow)
-        self._clean_up()
-        return PublishOutcome(checks, None, {**_metadata(self.plan, self.generation, after, self.manifests), **told})
+        metadata = {**_metadata(self.plan, self.generation, after, self.manifests), **told}
+        try:
+            self._clean_up()
+        except (StageError, WarehouseError) as error:
+            # The table is published; what is left over goes with the next generation.
+            metadata["left over"] = str(error)
+        return PublishOutcome(checks, None, metadata)
 
     def _clean_up(self) -> None:
         """Drops the load tables of the target, and the staged files of all but the last published generations."""

@@ -6,7 +6,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -35,7 +35,7 @@ from migration_assets.io_managers.layout import (
 from migration_assets.io_managers.parquet_files import write_parquet_files
 from migration_assets.resources.ledger import Ledger, PartitionStatus
 from migration_assets.resources.sources.base import SourceError, TransientSourceError
-from migration_assets.resources.stages.base import DamagedFileError, Manifest, Stage, StageError
+from migration_assets.resources.stages.base import DamagedFileError, Manifest, Stage, StagedFile, StageError
 from migration_assets.synchronization.deletions import Deletions
 from migration_assets.synchronization.progress import Progress
 from migration_assets.synchronization.scope import Scope, checksum_text, settle
@@ -101,7 +101,6 @@ class StagingRun:
             return
         with self.extraction.open() as keeper:
             scope, kept = self._settle(keeper, found)
-            self._require_all(found.keys() - kept.keys(), scope)
             for key in found.keys() - kept.keys():
                 self.stage.delete(manifest_path(self._folder, key))
             self._kept_marks = {manifest.snapshot for manifest in kept.values()}
@@ -136,7 +135,11 @@ class StagingRun:
             if self.extraction.find_deletions is not None:
                 gone = self.extraction.find_deletions(current.snapshot, scope.progress)
                 scope = replace(scope, progress=self._with_deletions(scope.progress, gone))
+        self._require_all(found.keys() - kept.keys(), scope)
         checksums = {key: checksum_text(one) for key, one in scope.checksums.items()}
+        # What was unchanged under an earlier snapshot may be changed by now.
+        stale = sorted(self.extraction.unchanged - scope.unchanged)
+        self.ledger.update_partitions(self.extraction.generation_id, stale, PartitionStatus.PLANNED)
         self.ledger.record_progress(self.extraction.generation_id, scope.progress.model_dump_json(), checksums)
         self.unchanged = scope.unchanged & set(self.extraction.keys)
         self._record_unchanged(scope)
@@ -144,16 +147,14 @@ class StagingRun:
 
     def _with_deletions(self, progress: Progress, found: Deletions) -> Progress:
         """Puts the keys that are gone on the stage, from where the load takes them."""
-        folder = deletions_folder(self._folder, new_attempt())
-        files = write_parquet_files(
-            self.stage,
-            folder,
-            found.keys.schema,
-            iter([found.keys]),
-            target_bytes=self.target_bytes,
-            dictionary_columns=(),
-            on_rows=lambda rows: None,
+        attempts = Retrying(
+            retry=retry_if_exception_type(DamagedFileError),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=PAUSE,
+            sleep=self._pause,
+            reraise=True,
         )
+        files = attempts(self._write_keys, found.keys)
         return progress.model_copy(
             update={
                 "rows": found.source_rows,
@@ -162,6 +163,26 @@ class StagingRun:
                 "keys_pulled": found.pulled_keys,
             }
         )
+
+    def _write_keys(self, keys: pa.Table) -> list[StagedFile]:
+        folder = deletions_folder(self._folder, new_attempt())
+        files = write_parquet_files(
+            self.stage,
+            folder,
+            keys.schema,
+            iter([keys]),
+            target_bytes=self.target_bytes,
+            dictionary_columns=(),
+            on_rows=lambda rows: None,
+        )
+        self._require_whole(folder, files)
+        return files
+
+    def _require_whole(self, folder: str, files: Sequence[StagedFile]) -> None:
+        if damaged := self.stage.damaged(folder, files):
+            raise DamagedFileError(
+                f"stage {self.stage.uri}: {', '.join(damaged)} did not arrive whole: look at the stage's storage"
+            )
 
     def _require_all(self, discarded: Set[str], scope: Scope) -> None:
         """Refuses to discard finished partitions that this run would not extract again."""
@@ -344,10 +365,7 @@ class StagingRun:
                     f"the source sent {manifest.source_rows:,} rows and {manifest.rows:,} were written: "
                     "run again; if it happens twice, it is a fault of this program"
                 )
-            if damaged := self.stage.damaged(folder, files):
-                raise DamagedFileError(
-                    f"stage {self.stage.uri}: {', '.join(damaged)} did not arrive whole: look at the stage's storage"
-                )
+            self._require_whole(folder, files)
             # From here on the data stay: a stage that keeps the manifest may still answer with an error.
             sealed = True
             write_manifest(self.stage, self._folder, manifest)

@@ -10,8 +10,12 @@ from itertools import takewhile
 from migration_assets.planning.model import Baseline, PlannedColumn, PlannedPartition, SynchronizationPlan
 from migration_assets.planning.sizing import (
     AUTO_COMPARED_BYTES,
+    MAX_PARTITIONS,
+    MEGABYTE,
+    PartitionSizeError,
     filtered_bytes,
     partition_count,
+    row_bytes,
 )
 from migration_assets.platforms.base import (
     KeyColumn,
@@ -35,7 +39,6 @@ class Division:
 
     Attributes:
         key: the columns whose ranges are compared by checksums.
-        rows_per_partition: the size that such a range is divided at when it has outgrown it.
     """
 
     partitions: tuple[PlannedPartition, ...]
@@ -43,7 +46,6 @@ class Division:
     physical: bool = False
     notes: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
-    rows_per_partition: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,6 @@ class Divider:
         """Ranges that mean the same rows in the source and in the target, to be kept from run to run."""
         wanted = self.config.partition_size
         count = partition_count(wanted, self.rows, self.size, AUTO_COMPARED_BYTES)
-        size = wanted.max_rows_per_partition or max(1, math.ceil(self.rows / count))
         keys = self._alike_keys()
         if not keys:
             told = (
@@ -101,7 +102,7 @@ class Divider:
                 "again: name columns of numbers, dates, times or text in columnNamesToPartitionBy"
             )
             single = Partition(None, "all rows", rows=self.rows)
-            return Division(numbered([single]), "single", notes=(told,), rows_per_partition=size)
+            return Division(numbered([single]), "single", notes=(told,))
         made = self.source.partition_by_value(
             self.run, self.table, keys, self._where, count, wanted.max_rows_per_partition
         )
@@ -110,8 +111,16 @@ class Divider:
             made.method,
             notes=made.notes,
             key=tuple(key.source.name for key in keys),
-            rows_per_partition=size,
         )
+
+    def _rows_per_range(self) -> int:
+        """The size that a range is divided at when it has outgrown it; by bytes, for a table that is small today."""
+        wanted = self.config.partition_size
+        if wanted.max_rows_per_partition is not None:
+            return wanted.max_rows_per_partition
+        by_bytes = wanted.target_size_mb * MEGABYTE if wanted.target_size_mb else AUTO_COMPARED_BYTES
+        count = partition_count(wanted, self.rows, self.size, AUTO_COMPARED_BYTES)
+        return max(1, math.ceil(self.rows / count), int(by_bytes / row_bytes(self.table)))
 
     def _alike_keys(self) -> tuple[KeyColumn, ...]:
         for names in (self.keys, self.row_key, self.table.primary_key, *self.table.unique_keys):
@@ -139,7 +148,7 @@ class Divider:
         before = baseline.plan
         key = before.synchronization.key
         keys = self._key_columns(key)
-        most = before.rows_per_partition
+        most = self._rows_per_range()
         partitions: list[Partition] = []
         for partition in before.partitions:
             rows = baseline.rows.get(partition.key, partition.rows)
@@ -162,7 +171,12 @@ class Divider:
                 )
             else:
                 partitions.append(same)
-        return Division(numbered(partitions), before.method, key=key, rows_per_partition=most)
+        if len(partitions) > MAX_PARTITIONS:
+            raise PartitionSizeError(
+                f"the table has grown to {len(partitions):,} partitions; the most is {MAX_PARTITIONS:,}: raise "
+                "partitionSize, and start it over with `migrate reset`"
+            )
+        return Division(numbered(partitions), before.method, key=key)
 
     def _changes(self, synchronization: SynchronizationPlan) -> Division:
         """Ranges of the watermark above the last one."""

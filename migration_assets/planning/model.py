@@ -103,7 +103,7 @@ class WatermarkPlan(_Frozen):
     Attributes:
         column: the source's column.
         low: the last watermark, as the source prints it; None before the first one.
-        missing: rows that had no watermark then.
+        missing: the fingerprint of the rows that had no watermark then.
         bound: the fingerprint of the rows that had this very watermark then.
         lookback: seconds, or a count in the column's unit, by which rows are read again; None is not at all.
         lookback_unit: which of the two it is.
@@ -111,7 +111,7 @@ class WatermarkPlan(_Frozen):
 
     column: str
     low: str | None = None
-    missing: int = 0
+    missing: str | None = None
     bound: str | None = None
     lookback: Decimal | None = None
     lookback_unit: Literal["seconds", "count"] = "seconds"
@@ -167,7 +167,7 @@ class TablePlan(_Frozen):
         where: the user's row filter in the source's dialect.
         consistency: `snapshot` or `strict` (see the workflow reference).
         replace_existing: rows in the target that this program did not put there may be replaced.
-        rows_per_partition: the size that a range is divided at when it has outgrown it.
+        orphaned: columns of the target whose values the source has no more.
         left_out: columns of the source that are not moved, because they were new under schemaDrift "ignore".
         drift: how the source's columns have changed since the last run, and what comes of it, in words.
         evolve: the target gets new columns and wider types together with the data.
@@ -196,7 +196,7 @@ class TablePlan(_Frozen):
     fingerprint_check: bool = True
     replace_existing: bool = False
     synchronization: SynchronizationPlan = SynchronizationPlan()
-    rows_per_partition: int = 0
+    orphaned: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     drift: tuple[str, ...] = ()
     evolve: bool = False
@@ -263,7 +263,7 @@ class Baseline:
 
     Attributes:
         watermark: the largest one that was moved.
-        missing: the source's rows without a watermark then.
+        missing: the fingerprint of the source's rows without a watermark then.
         bound: the fingerprint of its rows with the largest one.
         rows: the source's rows by partition.
     """
@@ -271,7 +271,7 @@ class Baseline:
     generation: int
     plan: TablePlan
     watermark: str | None = None
-    missing: int = 0
+    missing: str | None = None
     bound: str | None = None
     rows: Mapping[str, int] = field(default_factory=dict)
 

@@ -124,6 +124,13 @@ def plan_table(
             )
             problems += settled.problems
         keys = resolve_columns(config.column_names_to_partition_by, table, source, "columnNamesToPartitionBy", problems)
+        orphaned = _orphaned(baseline, drift, settled.columns, found, target)
+        if orphaned and full and not config.replace_existing and not drift.gone:
+            problems.append(
+                f"the target's rows would be replaced ({full}), and it would lose what it has in "
+                f"{', '.join(orphaned)}, which the source has no more: set replaceExisting to true to let it go, or drop "
+                "these columns there"
+            )
         # Of a drift that is refused, a column that the target lacks is no news.
         may_lack = evolve or bool(settled.problems)
         problems += _target_problems(config, goal, settled.columns, found, target, may_lack=may_lack)
@@ -165,13 +172,31 @@ def plan_table(
         fingerprint_check=config.fingerprint_check,
         replace_existing=config.replace_existing,
         synchronization=synchronization.model_copy(update={"key": division.key or synchronization.key}),
-        rows_per_partition=division.rows_per_partition,
+        orphaned=() if synchronization.is_full else orphaned,
         left_out=tuple(sorted({column.name for column in table.columns} - {c.source.name for c in settled.columns})),
         drift=settled.told,
         evolve=evolve,
         staged_generations=config.staged_generations,
         notes=notes,
         config_hash=config.config_hash(workflow.source_platform),
+    )
+
+
+def _orphaned(
+    baseline: Baseline | None,
+    drift: Drift,
+    columns: Sequence[PlannedColumn],
+    existing: ExistingTarget | None,
+    target: TargetPlatform,
+) -> tuple[str, ...]:
+    """Columns of the target that were moved once and aren't any more."""
+    if baseline is None:
+        return ()
+    names = [*baseline.plan.orphaned, *(column.target_name for column in drift.gone)]
+    return tuple(
+        name
+        for name in dict.fromkeys(names)
+        if _target_column(name, existing, target) and not any(target.same_name(name, c.target_name) for c in columns)
     )
 
 

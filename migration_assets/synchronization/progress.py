@@ -21,7 +21,7 @@ class Progress(BaseModel):
         inclusive: and those that have it, since rows have come with it, gone or changed.
         watermark: and up to this one, the largest under the snapshot; None where there is none.
         bound: the fingerprint of the rows that have this largest one.
-        missing: rows without a watermark.
+        missing: the fingerprint of the rows without a watermark.
         rows: rows of the whole table under the user's filter, where the strategy has them counted.
         changed: partitions whose checksum is another one than before; None without checksums.
         deleted: keys that are gone in the source.
@@ -39,7 +39,7 @@ class Progress(BaseModel):
     inclusive: bool = False
     watermark: str | None = None
     bound: str | None = None
-    missing: int = 0
+    missing: str | None = None
     rows: int | None = None
     changed: int | None = None
     deleted: int = 0

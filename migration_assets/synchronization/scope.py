@@ -160,15 +160,14 @@ def _watermarks(plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot, p
     high = None if found["high"] is None else str(found["high"])
     if high is not None and (problem := platform.high_problem(column, high)):
         raise SourceError(f"{_named(plan)}: the largest value of {column.name} is {high}: {problem}")
-    missing = 0
+    missing = None
     for absent in _without(column, platform):
-        query = platform.count_query(plan.source, absent, plan.where)
-        missing = int(str(snapshot.query(query)[0]["rows"]))
+        missing = _fingerprint(plan, platform, snapshot, absent)
     if plan.synchronization.mode == "append" and missing != watermark.missing:
         raise SourceError(
-            f"{_named(plan)}: {missing:,} rows have no {column.name}, and {watermark.missing:,} had none at the last "
-            "run: without a watermark, new rows can't be told from those that were moved. Set trackModifications to "
-            "true, leave these rows out with whereClauseCriteria, or start the table over with `migrate reset`"
+            f"{_named(plan)}: the rows without {column.name} are others than at the last run: without a watermark, new "
+            "ones can't be told from those that were moved. Set trackModifications to true, leave these rows out with "
+            "whereClauseCriteria, or start the table over with `migrate reset`"
         )
     low, window = last, watermark.window
     at_last = _bound(plan, platform, snapshot, column, last)
@@ -193,10 +192,16 @@ def _bound(
     """The fingerprint of the rows that have a watermark: rows that come later with the same one show by it."""
     if value is None:
         return None
-    at = conjunction(plan.where, platform.after(column, value, inclusive=True), platform.up_to(column, value))
+    at = conjunction(platform.after(column, value, inclusive=True), platform.up_to(column, value))
+    return _fingerprint(plan, platform, snapshot, at)
+
+
+def _fingerprint(plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot, condition: str | None) -> str:
+    """The fingerprint of the rows under the user's filter that meet a condition."""
     sql = platform.canonical_sql(snapshot.query)
     relation = plan.source.to_expression(with_database=False).sql(sql.dialect)
-    (row,) = snapshot.query(sql.total_query(relation, canonical_columns(plan.columns, platform), at))
+    where = conjunction(plan.where, condition)
+    (row,) = snapshot.query(sql.total_query(relation, canonical_columns(plan.columns, platform), where))
     return checksum_text(Fingerprint.of(row))
 
 

@@ -103,5 +103,5 @@ def test_the_source_s_own_figures_stand_beside_the_staged_rows(
     assert facts is not None
     assert facts.rows == ROWS // 2 == sum(manifest.rows for manifest in staging.manifests().values())
     assert facts.snapshot == staging.manifests()["0001"].snapshot
-    assert facts.where == "(id % 2 = 0)"
+    assert facts.where == "id % 2 = 0"
     assert staging.manifests()["0002"].predicate == f"(id >= {ROWS // 2}) AND ({facts.where})"

@@ -44,6 +44,9 @@ _LAST = {
 }
 
 
+_ODD_TYPES = ("money", "bit", "bit varying")
+
+
 def watermark_query(table: TableName, column: SourceColumn, where: str | None) -> str:
     """SQL for `high` and `missing`. Each is a query of its own, so that an index serves them.
 
@@ -76,6 +79,11 @@ def _literal(column: SourceColumn, text: str) -> str:
 
 def watermark_problem(column: SourceColumn, lookback: timedelta | Decimal | None) -> str | None:
     """Why a column can't be a watermark, or not with this lookback, and the cure."""
+    if column.base_type in _ODD_TYPES:
+        return (
+            f"{column.name} is {column.native_type}, whose text doesn't say its value to the target: name a column of "
+            "whole numbers or times"
+        )
     if not column.orderable:
         return (
             f"{column.name!r} can't be a watermark: its type {column.native_type} has no order. "

@@ -362,9 +362,9 @@ class Ledger:
             connection.execute(table.update().where(table.c.name == name).values(values))
 
     def complete_workflow_if_done(self, name: str) -> None:
-        """Ends a workflow when each of its tables is published or failed."""
+        """Ends a workflow when each of its tables is published, failed or reset."""
         going_on = (None, GenerationStatus.PLANNED.value, GenerationStatus.RUNNING.value)
-        if all(row["status"] not in going_on for row in self.view("TABLE_PROGRESS_WITH_EXAMPLE_ERROR", name)):
+        if not any(row["status"] in going_on for row in self.view("TABLE_PROGRESS_WITH_EXAMPLE_ERROR", name)):
             self.set_workflow_status(name, WorkflowStatus.COMPLETED)
 
     # -- generations ----------------------------------------------------------------------------
@@ -491,7 +491,7 @@ class Ledger:
             self._supersede_unfinished(connection, of_table)
 
     def record_progress(self, generation_id: int, progress: str, checksums: Mapping[str, str]) -> None:
-        """Keeps what a run has settled under its snapshot.
+        """Keeps what a run has settled under its snapshot. What the source said under an earlier one is forgotten.
 
         Args:
             checksums: by partition; all partitions of the generation, or none.
@@ -499,7 +499,8 @@ class Ledger:
         generations, partitions = schema.generations, schema.partitions
         of_key = (partitions.c.generation_id == generation_id) & (partitions.c.key == sa.bindparam("of_key"))
         with self._engine.begin() as connection:
-            connection.execute(generations.update().where(generations.c.id == generation_id).values(progress=progress))
+            settled = generations.update().where(generations.c.id == generation_id)
+            connection.execute(settled.values(progress=progress, source_facts=None))
             if checksums:
                 connection.execute(
                     partitions.update().where(of_key).values(checksum=sa.bindparam("new_checksum")),
@@ -773,6 +774,14 @@ class Ledger:
         with ExitStack() as held:
             attempts(lambda: held.enter_context(self._lock(f"{workflow}/{table}", whole_run=whole_run)))
             yield
+
+    def is_locked(self, workflow: str, table: str) -> bool:
+        """Whether a run is moving a table at this moment."""
+        try:
+            with self.lock_table(workflow, table, whole_run=True), self.lock_table(workflow, table):
+                return False
+        except TableBusyError:
+            return True
 
     @contextmanager
     def _lock(self, table: str, *, whole_run: bool) -> Iterator[None]:
