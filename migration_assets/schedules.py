@@ -16,7 +16,7 @@ from dagster import (
 
 from migration_assets.assets import names
 from migration_assets.jobs import WorkflowFile
-from migration_assets.resources.ledger import GenerationStatus, Ledger, LedgerResource
+from migration_assets.resources.ledger import GenerationStatus, Ledger, LedgerResource, WorkflowStatus
 from migration_assets.workflow import Workflow
 
 
@@ -35,6 +35,9 @@ def _schedule(workflow: Workflow, cron: str, plan_workflow: JobDefinition) -> Sc
         description=f"Runs workflow {workflow.name} again: what has changed moves.",
     )
     def run_again(context: ScheduleEvaluationContext, ledger: LedgerResource) -> RunRequest | SkipReason:
+        found = ledger.ledger.workflow(workflow.name)
+        if found is not None and found.status is WorkflowStatus.PENDING:
+            return SkipReason(f"workflow {workflow.name} is about to be planned")
         if moving := _moving_tables(ledger.ledger, workflow.name):
             return SkipReason(f"still on their way since the last run: {', '.join(moving)}")
         configuration = WorkflowFile(file=str(workflow.file))

@@ -12,7 +12,7 @@ from migration_assets.assets import names
 from migration_assets.definitions import build_definitions, valid_workflows
 from migration_assets.deployments import current_deployment
 from migration_assets.jobs import PLAN_WORKFLOW, submit
-from migration_assets.resources.ledger import Ledger, LedgerResource, WorkflowStatus
+from migration_assets.resources.ledger import GenerationStatus, Ledger, LedgerResource, WorkflowStatus
 from migration_assets.workflow import load_workflow
 from migration_assets_tests.main_job import table, write_workflow
 
@@ -85,13 +85,28 @@ def test_a_workflow_that_is_done_is_planned_again(file: Path, ledger: LedgerReso
     assert dg.validate_run_config(job, asked.run_config)
 
 
-@pytest.mark.parametrize("status", [WorkflowStatus.PENDING, WorkflowStatus.EXECUTING])
-def test_a_workflow_that_is_on_its_way_is_left_alone(
-    file: Path, ledger: LedgerResource, status: WorkflowStatus
-) -> None:
-    submitted(ledger, file, status)
+def test_a_workflow_that_is_about_to_be_planned_is_left_alone(file: Path, ledger: LedgerResource) -> None:
+    submitted(ledger, file, WorkflowStatus.PENDING)
 
     asked = tick(ledger)
 
     assert isinstance(asked, dg.SkipReason)
-    assert asked.skip_message == "workflow shop is still on its way since its last run"
+    assert asked.skip_message == "workflow shop is about to be planned"
+
+
+def test_a_workflow_whose_tables_are_on_their_way_is_left_alone(file: Path, ledger: LedgerResource) -> None:
+    state = submitted(ledger, file, WorkflowStatus.EXECUTING)
+    (table,) = (str(row["table_name"]) for row in state.view("TABLE_PROGRESS_WITH_EXAMPLE_ERROR"))
+    generation = state.start_generation(workflow="shop", table=table, config_hash="c", plan="{}", partitions=[])
+    waiting = tick(ledger)
+    state.set_generation_status(generation.id, GenerationStatus.RUNNING)
+    with state.lock_table("shop", table):
+        moving = tick(ledger)
+    left_by_a_killed_run = tick(ledger)
+
+    assert [type(asked) for asked in (waiting, moving, left_by_a_killed_run)] == [
+        dg.SkipReason,
+        dg.SkipReason,
+        dg.RunRequest,
+    ]
+    assert f"still on their way since the last run: {table}" == str(getattr(moving, "skip_message", ""))

@@ -128,8 +128,8 @@ def plan_table(
         if orphaned and full and not config.replace_existing and not drift.gone:
             problems.append(
                 f"the target's rows would be replaced ({full}), and it would lose what it has in "
-                f"{', '.join(orphaned)}, which the source has no more: set replaceExisting to true to let it go, or drop "
-                "these columns there"
+                f"{', '.join(orphaned)}, which the source has no more: set replaceExisting to true to let it go, or "
+                "drop these columns there"
             )
         # Of a drift that is refused, a column that the target lacks is no news.
         may_lack = evolve or bool(settled.problems)

@@ -23,7 +23,7 @@ import duckdb
 
 from migration_assets.instance import CONFIGURATION
 from migration_assets_tests.faults.proxies import StoreFault, cutting_proxy, faulty_store
-from migration_assets_tests.faults.workers import Run, Workers
+from migration_assets_tests.faults.workers import Process, Run, Workers
 from migration_assets_tests.main_job import TARGET_DATABASE, TARGET_SCHEMA, table, write_workflow
 from migration_assets_tests.servers import PostgreSQLDatabase, S3Bucket
 
@@ -109,9 +109,13 @@ class Field:
             "MIGRATION_STAGE_URL": f"{self.bucket.url}/stage",
         }
 
-    def start(self, file: Path, fault: dict[str, Any] | None = None, **environment: str) -> Run:
+    def start(self, file: Path, fault: dict[str, Any] | None = None, **environment: str) -> Run | Process:
         """Starts a run."""
-        return self.workers.start(file, {**self.environment, **environment}, self.home / "log.txt", fault)
+        variables, log = {**self.environment, **environment}, self.home / "log.txt"
+        if "AWS_ENDPOINT_URL" in variables:
+            # Arrow's threads for an object store don't come along with a fork.
+            return Process(file, variables, log)
+        return self.workers.start(file, variables, log, fault)
 
     def require_success(self, file: Path) -> None:
         """Runs without a fault."""

@@ -41,6 +41,29 @@ class Run:
         return int(self.workers.ask({"wait": self.pid})["status"])
 
 
+class Process:
+    """A run in a process of its own from the beginning."""
+
+    def __init__(self, file: Path, environment: Mapping[str, str], log: Path) -> None:
+        with log.open("a") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "migration_assets.cli", "run", str(file)],
+                cwd=PROJECT,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    def kill(self) -> None:
+        """Ends the process without a word to it."""
+        self._process.kill()
+
+    def wait(self) -> int:
+        """The exit code; negative for the signal that ended it."""
+        return self._process.wait()
+
+
 class Workers:
     """The parent of all runs."""
 

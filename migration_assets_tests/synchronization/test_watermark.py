@@ -160,7 +160,7 @@ def test_rows_without_a_watermark_are_moved_by_the_first_run_and_not_lost_later(
 
     told = refused(file)["t"]
 
-    assert "workflow moved, table t: 4 rows have no seen, and 3 had none at the last run" in told
+    assert "workflow moved, table t: the rows without seen are others than at the last run" in told
     assert "trackModifications" in told
     assert "`migrate reset`" in told
 

@@ -44,7 +44,8 @@ _LAST = {
 }
 
 
-_ODD_TYPES = ("money", "bit", "bit varying")
+# format_type writes the bare bit in quotes, since without a length it would be bit(1).
+_ODD_TYPES = ("money", "bit", '"bit"', "bit varying")
 
 
 def watermark_query(table: TableName, column: SourceColumn, where: str | None) -> str:
