@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,8 +153,9 @@ def _descendants(process: int) -> Iterator[int]:
 def _children(process: int) -> list[int]:
     # The kernel lists children by the thread that made them.
     children: list[int] = []
-    for file in Path(f"/proc/{process}/task").glob("*/children"):
-        children += map(int, _read(file).split())
+    with suppress(FileNotFoundError):  # It has ended.
+        for file in Path(f"/proc/{process}/task").glob("*/children"):
+            children += map(int, _read(file).split())
     return children
 
 
