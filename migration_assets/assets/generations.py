@@ -8,7 +8,7 @@ from dagster import DagsterInstance
 from pydantic import ValidationError
 
 from migration_assets.assets.names import partitions_name
-from migration_assets.planning import Baseline, ExistingTarget, TablePlan, plan_table, table_slugs
+from migration_assets.planning import Baseline, ExistingTarget, PlanError, TablePlan, plan_table, table_slugs
 from migration_assets.platforms.base import PlatformError, QueryRunner, TableName
 from migration_assets.resources.ledger import (
     GenerationRecord,
@@ -17,7 +17,7 @@ from migration_assets.resources.ledger import (
     PlannedPartition,
 )
 from migration_assets.resources.sources.base import Source
-from migration_assets.resources.warehouses.base import Warehouse
+from migration_assets.resources.warehouses.base import LoadColumn, Warehouse, WarehouseError, planned_evolution
 from migration_assets.synchronization.progress import Progress
 from migration_assets.synchronization.scope import checksum_rows
 from migration_assets.validation.results import Verdict
@@ -76,7 +76,7 @@ def plan(
         made_here = mark is not None and (mark.workflow, mark.table) == (workflow.name, table.slug)
         return ExistingTarget(found.columns, found.rows, made_here, found.is_view, mark.token if mark else None)
 
-    return plan_table(
+    table_plan = plan_table(
         workflow,
         table.config,
         table.slug,
@@ -87,6 +87,26 @@ def plan(
         existing=existing,
         baseline=baseline_of(ledger, workflow.name, table.slug),
     )
+    return _with_evolution(table_plan, warehouse) if table_plan.evolve else table_plan
+
+
+def _with_evolution(table_plan: TablePlan, warehouse: Warehouse) -> TablePlan:
+    """The plan with what is about to be changed in the target's columns.
+
+    Raises:
+        PlanError: they can't be changed so.
+    """
+    found = warehouse.describe(table_plan.target)
+    if found is None:
+        return table_plan
+    try:
+        changes = planned_evolution(
+            warehouse.platform, table_plan.target, found.columns, load_columns(table_plan), found.primary_key
+        )
+    except WarehouseError as error:
+        raise PlanError(table_plan.workflow, table_plan.table, [str(error)]) from error
+    told = tuple(f"in the target: {change}" for change in changes)
+    return table_plan.model_copy(update={"drift": (*table_plan.drift, *told)})
 
 
 def baseline_of(ledger: Ledger, workflow: str, table: str) -> Baseline | None:
@@ -185,6 +205,14 @@ def load_table_name(plan: TablePlan, generation: int) -> TableName:
 def load_table_prefix(plan: TablePlan) -> str:
     """What the names of all load tables of a target begin with."""
     return f"{plan.target.table}__load_{plan.workflow}_"
+
+
+def load_columns(plan: TablePlan) -> list[LoadColumn]:
+    """The columns of the load table and of the staged files."""
+    return [
+        LoadColumn(column.target_name, column.type, column.target_type, column.source.nullable)
+        for column in plan.columns
+    ]
 
 
 def set_partition_keys(instance: DagsterInstance, table_plan: TablePlan) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 
-from migration_assets.assets.generations import load_table_name, plan_of, progress_of
+from migration_assets.assets.generations import load_columns, load_table_name, plan_of, progress_of
 from migration_assets.io_managers.layout import generation_folder, manifest_path
 from migration_assets.planning import TablePlan
 from migration_assets.platforms.base import TableName
@@ -23,14 +23,6 @@ FILES_PER_COPY = 500
 
 class LoadError(Exception):
     """Rows were lost or doubled between the stage and the load table, or partitions are missing."""
-
-
-def load_columns(plan: TablePlan) -> list[LoadColumn]:
-    """The columns of the load table and of the staged files."""
-    return [
-        LoadColumn(column.target_name, column.type, column.target_type, column.source.nullable)
-        for column in plan.columns
-    ]
 
 
 def load_partitions(

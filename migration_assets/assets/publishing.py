@@ -10,8 +10,14 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 
 from migration_assets.assets import names
-from migration_assets.assets.generations import load_table_name, load_table_prefix, plan_of, progress_of
-from migration_assets.assets.loading import DELETED_SUFFIX, deleted_table_name, load_columns
+from migration_assets.assets.generations import (
+    load_columns,
+    load_table_name,
+    load_table_prefix,
+    plan_of,
+    progress_of,
+)
+from migration_assets.assets.loading import DELETED_SUFFIX, deleted_table_name
 from migration_assets.io_managers.layout import generation_folder, manifest_path, read_manifests, table_folder
 from migration_assets.planning import TablePlan
 from migration_assets.platforms.base import TableName
