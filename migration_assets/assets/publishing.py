@@ -38,6 +38,7 @@ from migration_assets.resources.warehouses.base import (
     WarehouseError,
 )
 from migration_assets.synchronization.changes import ChangeError, TargetChange
+from migration_assets.synchronization.progress import Progress
 from migration_assets.validation.migrations.plan_fingerprint import check_fingerprint, explain_difference
 from migration_assets.validation.migrations.source_facts import SourceFacts
 from migration_assets.validation.migrations.target_checks import (
@@ -171,7 +172,7 @@ class Publication:
             # load table. The verdicts were written down before it.
             checks = {one.name: _recorded(one) for one in self.ledger.checks(self.generation.id)}
         else:
-            self._require_untouched(before)
+            self._require_untouched(before, progress, moved=moved)
             checks = self._blocking_checks(loaded, candidate or TargetTable(before.columns, 0), types_are_ours=False)
             checks[names.FINGERPRINT_CHECK] = self._moved_check(candidate, self._fingerprint)
             checks[names.METRICS_CHECK] = self._moved_check(candidate, lambda load, _: self._metrics(load))
@@ -214,10 +215,15 @@ class Publication:
             },
         )
 
-    def _require_untouched(self, target: TargetTable) -> None:
+    def _require_untouched(self, target: TargetTable, progress: Progress, *, moved: bool) -> None:
         """What the last generation has left is still all there, and nothing else."""
         before = self.ledger.published(self.plan.workflow, self.plan.table)
-        if before is None or before.published_rows in (None, target.rows):
+        if before is None or before.published_rows is None:
+            return
+        # Without a load table nothing tells that rows were deleted already, by a run that died before it said so.
+        # They are deleted once more, which changes nothing.
+        done = () if moved else (before.published_rows - progress.deleted, progress.rows)
+        if target.rows in (before.published_rows, *done):
             return
         raise PublishError(
             _named(

@@ -129,6 +129,25 @@ def test_a_committed_change_is_not_forgotten_when_the_warehouse_is_away_for_a_mo
     assert target_rows("SELECT note FROM t WHERE id = 5") == [("a",)]
 
 
+@pytest.mark.parametrize("strategy", [CHECKSUM, DELETIONS], ids=["checksum", "deletions"])
+def test_deletions_alone_may_be_made_twice_after_a_crash(
+    source: PostgreSQLDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: dict[str, Any]
+) -> None:
+    source.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, w int NOT NULL); INSERT INTO t SELECT n, n FROM generate_series(1, 30) n"
+    )
+    source.execute("ANALYZE t")
+    file = write_workflow(tmp_path, source.database, [table("t", **{**SMALL, **strategy})])
+    run(file)
+    source.execute(
+        "DELETE FROM t WHERE id BETWEEN 11 AND 14" if strategy is DELETIONS else "DELETE FROM t WHERE id <= 10"
+    )
+    crash_before_the_end_is_written_down(monkeypatch)
+    assert not migrate(file)[0]
+    run(file)
+    assert target_rows("SELECT id FROM t ORDER BY id") == source.fetch("SELECT id FROM t ORDER BY id")
+
+
 def test_rows_with_a_text_watermark_are_not_doubled_when_the_warehouse_is_away_after_a_commit(
     source: PostgreSQLDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
