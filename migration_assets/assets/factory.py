@@ -119,7 +119,7 @@ def build_table_assets(
             has_source_facts=_has_source_facts(generation),
             progress=progress_of(generation),
             known_checksums=checksums,
-            unchanged=unchanged_partitions(state.ledger, generation),
+            unchanged=unchanged_partitions(state.ledger.partitions(generation.id)),
             find_deletions=deletions_finder(plan, source, getattr(context.resources, names.WAREHOUSE)),
         )
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from migration_assets.assets.names import partitions_name
 from migration_assets.planning import Baseline, ExistingTarget, PlanError, TablePlan, plan_table, table_slugs
-from migration_assets.platforms.base import PlatformError, QueryRunner, TableName
+from migration_assets.platforms.base import PlatformError, QueryRunner, TableName, TargetPlatform
 from migration_assets.resources.ledger import (
     GenerationRecord,
     GenerationStatus,
@@ -17,11 +17,18 @@ from migration_assets.resources.ledger import (
     PlannedPartition,
 )
 from migration_assets.resources.sources.base import Source
-from migration_assets.resources.warehouses.base import LoadColumn, Warehouse, WarehouseError, planned_evolution
+from migration_assets.resources.warehouses.base import (
+    LoadColumn,
+    TargetTable,
+    Warehouse,
+    WarehouseError,
+    planned_evolution,
+)
 from migration_assets.synchronization.progress import Progress
 from migration_assets.synchronization.scope import checksum_rows
 from migration_assets.validation.results import Verdict
-from migration_assets.workflow import Identifier, SourceTable, TableConfiguration, TargetTable, Workflow
+from migration_assets.workflow import Identifier, SourceTable, TableConfiguration, Workflow
+from migration_assets.workflow import TargetTable as TargetTableName
 
 _RESUMABLE = (GenerationStatus.PLANNED, GenerationStatus.RUNNING, GenerationStatus.FAILED)
 
@@ -44,7 +51,7 @@ def workflow_tables(workflow: Workflow) -> list[WorkflowTable]:
     return [WorkflowTable(slug, config) for slug, config in zip(slugs, workflow.tables, strict=True)]
 
 
-def qualified_name(name: SourceTable | TargetTable) -> str:
+def qualified_name(name: SourceTable | TargetTableName) -> str:
     """A table as the workflow names it, for people."""
     return f"{name.database_name}.{name.schema_name}.{name.table_name}"
 
@@ -68,8 +75,11 @@ def plan(
         PlanError: the table can't be moved as the workflow says.
     """
 
+    target: TargetTable | None = None
+
     def existing(name: TableName) -> ExistingTarget | None:
-        found = warehouse.describe(name)
+        nonlocal target
+        target = found = warehouse.describe(name)
         if found is None:
             return None
         mark = found.mark
@@ -87,21 +97,18 @@ def plan(
         existing=existing,
         baseline=baseline_of(ledger, workflow.name, table.slug),
     )
-    return _with_evolution(table_plan, warehouse) if table_plan.evolve else table_plan
+    return _with_evolution(table_plan, target, warehouse.platform) if table_plan.evolve and target else table_plan
 
 
-def _with_evolution(table_plan: TablePlan, warehouse: Warehouse) -> TablePlan:
+def _with_evolution(table_plan: TablePlan, target: TargetTable, platform: TargetPlatform) -> TablePlan:
     """The plan with what is about to be changed in the target's columns.
 
     Raises:
         PlanError: they can't be changed so.
     """
-    found = warehouse.describe(table_plan.target)
-    if found is None:
-        return table_plan
     try:
         changes = planned_evolution(
-            warehouse.platform, table_plan.target, found.columns, load_columns(table_plan), found.primary_key
+            platform, table_plan.target, target.columns, load_columns(table_plan), target.primary_key
         )
     except WarehouseError as error:
         raise PlanError(table_plan.workflow, table_plan.table, [str(error)]) from error
@@ -112,12 +119,12 @@ def _with_evolution(table_plan: TablePlan, warehouse: Warehouse) -> TablePlan:
 def baseline_of(ledger: Ledger, workflow: str, table: str) -> Baseline | None:
     """What the last published generation of a table has left; None when there is none that can be read."""
     generation = ledger.published(workflow, table)
-    if generation is None or not generation.plan or not _is_readable(generation):
+    if generation is None or (table_plan := _readable_plan(generation)) is None:
         return None
     progress = progress_of(generation)
     return Baseline(
         generation=generation.number,
-        plan=plan_of(generation),
+        plan=table_plan,
         watermark=progress.watermark if progress else None,
         missing=progress.missing if progress else None,
         bound=progress.bound if progress else None,
@@ -154,13 +161,11 @@ def known_checksums(ledger: Ledger, table_plan: TablePlan) -> dict[str, str]:
 def write_down_publish(ledger: Ledger, workflow: str, table: str, warehouse: Warehouse) -> None:
     """Writes down that a generation was published, when the run that did it has died before it could."""
     latest = ledger.generation(workflow, table)
-    if latest is None or latest.status not in _RESUMABLE or not latest.plan or not _is_readable(latest):
+    if latest is None or latest.status not in _RESUMABLE or (table_plan := _readable_plan(latest)) is None:
         return
-    table_plan = plan_of(latest)
+    target = warehouse.describe(table_plan.target)
     if table_plan.synchronization.is_full:
-        found = warehouse.describe(table_plan.target)
-        mark = found.mark if found else None
-        done = mark is not None and mark.token == table_plan.token
+        done = _has_token(target, table_plan.token)
     else:
         staged = sum(record.rows for record in ledger.partitions(latest.id))
         name = load_table_name(table_plan, latest.number)
@@ -170,7 +175,6 @@ def write_down_publish(ledger: Ledger, workflow: str, table: str, warehouse: War
             load is not None and not load.rows and staged > 0 and sum(warehouse.loaded_files(name).values()) == staged
         )
     if done:
-        target = warehouse.describe(table_plan.target)
         rows = target.rows if target else None
         ledger.set_generation_status(latest.id, GenerationStatus.PUBLISHED, published_rows=rows)
         ledger.clear_errors(latest.id)
@@ -179,13 +183,13 @@ def write_down_publish(ledger: Ledger, workflow: str, table: str, warehouse: War
 def resumable(ledger: Ledger, workflow: Workflow, table: WorkflowTable) -> GenerationRecord | None:
     """The unfinished generation that the same configuration has planned before, if any."""
     latest = ledger.generation(workflow.name, table.slug)
-    if latest is None or latest.status not in _RESUMABLE or not latest.plan:
+    if latest is None or latest.status not in _RESUMABLE:
         return None
     if latest.config_hash != table.config.config_hash(workflow.source_platform):
         return None
     # What a check has refused is not made right by going on with it.
     refused = any(check.verdict == Verdict.FAIL.value for check in ledger.checks(latest.id))
-    return None if refused or not _is_readable(latest) else latest
+    return None if refused or _readable_plan(latest) is None else latest
 
 
 def start(
@@ -299,9 +303,12 @@ def is_movable(table_plan: TablePlan, source: Source, warehouse: Warehouse) -> b
         return False
     if table_plan.synchronization.is_full:
         return True
-    found = warehouse.describe(table_plan.target)
-    mark = found.mark if found else None
-    return mark is not None and mark.token == table_plan.synchronization.target_token
+    return _has_token(warehouse.describe(table_plan.target), table_plan.target_token)
+
+
+def _has_token(target: TargetTable | None, token: str) -> bool:
+    """Whether a target is there, and was made by the plan of a token."""
+    return target is not None and target.mark is not None and target.mark.token == token
 
 
 def plan_of(generation: GenerationRecord) -> TablePlan:
@@ -319,12 +326,12 @@ def plan_of(generation: GenerationRecord) -> TablePlan:
         ) from error
 
 
-def _is_readable(generation: GenerationRecord) -> bool:
+def _readable_plan(generation: GenerationRecord) -> TablePlan | None:
+    """The plan of a generation; None when there is none, or another release wrote it."""
     try:
-        plan_of(generation)
+        return plan_of(generation) if generation.plan else None
     except GenerationError:
-        return False
-    return True
+        return None
 
 
 def _write_down(ledger: Ledger, table_plan: TablePlan, status: GenerationStatus) -> GenerationRecord:

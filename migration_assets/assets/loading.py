@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 
@@ -10,7 +10,7 @@ from migration_assets.assets.generations import load_columns, load_table_name, p
 from migration_assets.io_managers.layout import generation_folder, manifest_path
 from migration_assets.planning import TablePlan
 from migration_assets.platforms.base import TableName
-from migration_assets.resources.ledger import GenerationRecord, Ledger, PartitionStatus
+from migration_assets.resources.ledger import GenerationRecord, Ledger, PartitionRecord, PartitionStatus
 from migration_assets.resources.stages.base import Manifest, Stage
 from migration_assets.resources.warehouses.base import LoadColumn, PublishMark, Warehouse, WarehouseError
 from migration_assets.synchronization.progress import Progress
@@ -46,13 +46,12 @@ def load_partitions(
         LoadError: a partition was not extracted, or the warehouse took another number of rows than were staged.
     """
     plan = plan_of(generation)
-    where = f"workflow {plan.workflow}, table {plan.table}"
     progress = progress_of(generation)
-    unchanged = unchanged_partitions(ledger, generation)
+    unchanged = unchanged_partitions(ledger.partitions(generation.id))
     missing = [key for key in keys if key not in manifests and key not in unchanged]
     if missing:
         raise LoadError(
-            f"{where}: {len(missing)} of {len(keys)} partitions are not on the stage ({', '.join(missing[:5])}): "
+            f"{plan.title}: {len(missing)} of {len(keys)} partitions are not on the stage ({', '.join(missing[:5])}): "
             "materialize their staged asset first"
         )
     warehouse.require_stage(stage)
@@ -93,11 +92,9 @@ def load_partitions(
     }
 
 
-def unchanged_partitions(ledger: Ledger, generation: GenerationRecord) -> frozenset[str]:
+def unchanged_partitions(records: Iterable[PartitionRecord]) -> frozenset[str]:
     """The partitions that the run has found unchanged."""
-    return frozenset(
-        record.key for record in ledger.partitions(generation.id) if record.status is PartitionStatus.UNCHANGED
-    )
+    return frozenset(record.key for record in records if record.status is PartitionStatus.UNCHANGED)
 
 
 def deleted_table_name(load: TableName) -> TableName:
@@ -129,7 +126,7 @@ def _load_deleted_keys(
         if done.rows != file.rows:
             warehouse.drop_table(table)
             raise LoadError(
-                f"workflow {plan.workflow}, table {plan.table}: {file.rows:,} keys are gone in the source, and "
+                f"{plan.title}: {file.rows:,} keys are gone in the source, and "
                 f"{done.rows:,} of them were loaded from {file.path}: start again"
             )
 

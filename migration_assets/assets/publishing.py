@@ -17,7 +17,7 @@ from migration_assets.assets.generations import (
     plan_of,
     progress_of,
 )
-from migration_assets.assets.loading import DELETED_SUFFIX, deleted_table_name
+from migration_assets.assets.loading import DELETED_SUFFIX, deleted_table_name, unchanged_partitions
 from migration_assets.io_managers.layout import generation_folder, manifest_path, read_manifests, table_folder
 from migration_assets.planning import TablePlan
 from migration_assets.platforms.base import TableName
@@ -27,7 +27,6 @@ from migration_assets.resources.ledger import (
     GenerationStatus,
     Ledger,
     PartitionRecord,
-    PartitionStatus,
 )
 from migration_assets.resources.sources.base import Source, SourceError
 from migration_assets.resources.stages.base import Manifest, Stage, StageError
@@ -154,7 +153,7 @@ class Publication:
             return self._published_before()
         progress = progress_of(self.generation)
         records = self.ledger.partitions(self.generation.id)
-        unchanged = frozenset(one.key for one in records if one.status is PartitionStatus.UNCHANGED)
+        unchanged = unchanged_partitions(records)
         _require_every_partition(plan, self.manifests, unchanged)
         before = warehouse.describe(plan.target)
         _require_continued_target(plan, before)
@@ -457,4 +456,4 @@ def _metadata(
 
 
 def _named(plan: TablePlan, text: str) -> str:
-    return f"workflow {plan.workflow}, table {plan.table}: {text}"
+    return f"{plan.title}: {text}"

@@ -147,14 +147,7 @@ class StagingRun:
 
     def _with_deletions(self, progress: Progress, found: Deletions) -> Progress:
         """Puts the keys that are gone on the stage, from where the load takes them."""
-        attempts = Retrying(
-            retry=retry_if_exception_type(DamagedFileError),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=PAUSE,
-            sleep=self._pause,
-            reraise=True,
-        )
-        files = attempts(self._write_keys, found.keys)
+        files = self._attempts()(self._write_keys, found.keys)
         return progress.model_copy(
             update={
                 "rows": found.source_rows,
@@ -189,7 +182,7 @@ class StagingRun:
         plan = self.extraction.plan
         if not scope.checksums and discarded - set(self.extraction.keys):
             raise SourceError(
-                f"workflow {plan.workflow}, table {plan.table}: {plan.source} was written to since the finished "
+                f"{plan.title}: {plan.source} was written to since the finished "
                 "partitions were read, and they can't stay beside what is read now "
                 f"({'ranges of physical blocks' if plan.physical else 'strict consistency'}): materialize all "
                 "partitions of the table, or run the workflow again"
@@ -206,7 +199,7 @@ class StagingRun:
         if unread:
             lines.append(f"  {unread} further partitions were not tried or not finished")
         return (
-            f"workflow {plan.workflow}, table {plan.table} ({plan.source}): "
+            f"{plan.title} ({plan.source}): "
             f"{len(self.failures)} of {len(self.extraction.keys)} partitions failed; "
             f"{len(self.manifests)} are finished and stay so.\n" + "\n".join(lines)
         )
@@ -312,14 +305,16 @@ class StagingRun:
                 self._done.put(None)
 
     def _write_with_retries(self, key: str, reader: PartitionReader, scope: Scope) -> Manifest:
-        attempts = Retrying(
+        return self._attempts()(self._write, key, reader, scope)
+
+    def _attempts(self) -> Retrying:
+        return Retrying(
             retry=retry_if_exception_type((TransientSourceError, DamagedFileError)),
             stop=stop_after_attempt(ATTEMPTS),
             wait=PAUSE,
             sleep=self._pause,
             reraise=True,
         )
-        return attempts(self._write, key, reader, scope)
 
     def _pause(self, seconds: float) -> None:
         self._stop.wait(seconds)

@@ -205,6 +205,11 @@ class TablePlan(_Frozen):
     config_hash: str
 
     @property
+    def title(self) -> str:
+        """The workflow and the table, for errors."""
+        return f"workflow {self.workflow}, table {self.table}"
+
+    @property
     def target_token(self) -> str:
         """The token that the target's mark holds once this plan is published."""
         return self.synchronization.target_token or self.token

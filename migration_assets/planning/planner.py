@@ -110,6 +110,7 @@ def plan_table(
         if baseline and evolve and not full:
             full = added_values_reason(drift, wanted, baseline, source, run, table, where)
         settled = SettledDrift(columns)
+        present = found.columns if found else ()
         if baseline and drift:
             replaces = full is not None or wanted.strategy == "checksum"
             settled = settle(
@@ -119,12 +120,12 @@ def plan_table(
                 source,
                 since=baseline.generation,
                 loses=lambda name: (
-                    replaces and not config.replace_existing and _target_column(name, found, target) is not None
+                    replaces and not config.replace_existing and target.find_column(name, present) is not None
                 ),
             )
             problems += settled.problems
         keys = resolve_columns(config.column_names_to_partition_by, table, source, "columnNamesToPartitionBy", problems)
-        orphaned = _orphaned(baseline, drift, settled.columns, found, target)
+        orphaned = _orphaned(baseline, drift, settled.columns, present, target)
         if orphaned and full and not config.replace_existing and not drift.gone:
             problems.append(
                 f"the target's rows would be replaced ({full}), and it would lose what it has in "
@@ -142,7 +143,7 @@ def plan_table(
             else wanted.model_copy(update={"mode": "replace", "reason": full or ""})
         )
         row_key = resolve_columns(config.primary_key_columns, table, source, "primaryKeyColumns", [])
-        ordered = _ordering_types(found, target)
+        ordered = _ordering_types(present, target)
         rows = source.estimate_rows(run, table, where)
         size = filtered_bytes(table, rows)
         divider = Divider(config, source, run, table, settled.columns, keys, row_key, rows, size, ordered)
@@ -186,7 +187,7 @@ def _orphaned(
     baseline: Baseline | None,
     drift: Drift,
     columns: Sequence[PlannedColumn],
-    existing: ExistingTarget | None,
+    present: Sequence[TargetColumn],
     target: TargetPlatform,
 ) -> tuple[str, ...]:
     """Columns of the target that were moved once and aren't any more."""
@@ -196,24 +197,17 @@ def _orphaned(
     return tuple(
         name
         for name in dict.fromkeys(names)
-        if _target_column(name, existing, target) and not any(target.same_name(name, c.target_name) for c in columns)
+        if target.find_column(name, present) and not any(target.same_name(name, c.target_name) for c in columns)
     )
 
 
-def _target_column(name: str, existing: ExistingTarget | None, target: TargetPlatform) -> TargetColumn | None:
-    """The target's column of a name; None when it has none."""
-    if existing is None:
-        return None
-    return next((column for column in existing.columns if target.same_name(column.name, name)), None)
-
-
 def _ordering_types(
-    existing: ExistingTarget | None, target: TargetPlatform
+    present: Sequence[TargetColumn], target: TargetPlatform
 ) -> Callable[[PlannedColumn], ColumnType | None]:
     """The type by which the target will order a column's values; None where that can't be said."""
 
     def of(planned: PlannedColumn) -> ColumnType | None:
-        column = _target_column(planned.target_name, existing, target)
+        column = target.find_column(planned.target_name, present)
         try:
             return target.parse_type(column.type if column else planned.target_type)
         except PlatformError:
@@ -256,9 +250,7 @@ def _target_problems(
             'set "replaceExisting": true in the table to replace them, or name another target'
         ]
     missing = [
-        column.target_name
-        for column in columns
-        if not any(target.same_name(column.target_name, other.name) for other in existing.columns)
+        column.target_name for column in columns if target.find_column(column.target_name, existing.columns) is None
     ]
     extra = [
         other.name

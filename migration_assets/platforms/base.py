@@ -441,6 +441,10 @@ class TargetPlatform(ABC):
     def same_name(self, first: str, second: str) -> bool:
         """Whether two quoted column names are one and the same in the target."""
 
+    def find_column(self, name: str, columns: Iterable[TargetColumn]) -> TargetColumn | None:
+        """The column of a table that has a name; None when there is none."""
+        return next((column for column in columns if self.same_name(column.name, name)), None)
+
     def widens_in_place(self, before: ColumnType, after: ColumnType) -> bool:
         """Whether a column with rows in it can be given a type that holds every value of its own."""
         return True

@@ -239,10 +239,8 @@ class TargetChange:
 
     def _type_of(self, planned: PlannedColumn) -> ColumnType:
         """The type that the target has for a column."""
-        for column in self.existing:
-            if self.platform.same_name(column.name, planned.target_name):
-                return self.platform.parse_type(column.type)
-        return planned.type
+        found = self.platform.find_column(planned.target_name, self.existing)
+        return self.platform.parse_type(found.type) if found else planned.type
 
 
 def _column(name: str, table: str | None = None) -> exp.Column:

@@ -30,18 +30,17 @@ def deletions_finder(
         return None
 
     def find(snapshot: Snapshot, progress: Progress) -> Deletions:
-        named = f"workflow {plan.workflow}, table {plan.table}"
         with warehouse.hold(plan.target.database):
             target = warehouse.describe(plan.target)
             if target is None:
                 raise DeletionError(
-                    f"{named}: the target {plan.target} is gone: run the workflow again, which plans anew"
+                    f"{plan.title}: the target {plan.target} is gone: run the workflow again, which plans anew"
                 )
             alignment = align_plan(plan, target.columns, warehouse.platform)
             aligned = {column.source.name: column for column in alignment.compared}
             if missing := [name for name in asked.key if name not in aligned]:
                 raise DeletionError(
-                    f"{named}: keys can't be compared by {', '.join(missing)}: "
+                    f"{plan.title}: keys can't be compared by {', '.join(missing)}: "
                     f"{'; '.join(alignment.skipped.values())}: name other primaryKeyColumns, or remove trackDeletions"
                 )
             of_source = SourceSide(snapshot, source.platform.canonical_sql(snapshot.query), plan.source, plan.where)
@@ -57,8 +56,10 @@ def deletions_finder(
                     )
             except TooManyDeletionsError as error:
                 raise DeletionError(
-                    f"{named}: {error}. Nothing was changed. If these rows are meant to go, raise "
+                    f"{plan.title}: {error}. Nothing was changed. If these rows are meant to go, raise "
                     f"synchronization.deletionLimit (now {asked.deletion_limit:g}), and run the workflow again"
                 ) from None
+            except DeletionError as error:
+                raise DeletionError(f"{plan.title}: {error}") from None
 
     return find

@@ -18,7 +18,7 @@ from migration_assets.platforms.canonical import SPEC, Fingerprint
 from migration_assets.platforms.canonical_sql import ListedBuckets, number_of
 from migration_assets.resources.sources.base import Snapshot, SourceError
 from migration_assets.synchronization.progress import Progress
-from migration_assets.validation.migrations.source_facts import MovedRows, canonical_columns
+from migration_assets.validation.migrations.source_facts import MovedRows, canonical_columns, source_fingerprint
 from migration_assets.validation.sides import read_buckets
 
 MOST_RANGES = 200
@@ -120,12 +120,8 @@ def moving_condition(plan: TablePlan, platform: SourcePlatform, progress: Progre
     """The rows that move by watermark, whatever has come above it since; never NULL."""
     assert plan.synchronization.watermark is not None
     column = plan.column(plan.synchronization.watermark.column).source
-    conditions = (
-        [platform.after(column, progress.low, inclusive=progress.inclusive)] if progress.low is not None else []
-    )
-    if not conditions:
-        return "1 = 1"
-    return " OR ".join([*conditions, *_without(column, platform)])
+    fresh = _from_low(column, platform, progress)
+    return " OR ".join(filter(None, [fresh, _without(column, platform)])) if fresh else "1 = 1"
 
 
 def _checksums(
@@ -142,7 +138,10 @@ def _checksums(
     found = read_buckets(snapshot.query(statement))
     checksums = {one.key: found.get(place, Fingerprint.ZERO) for place, one in enumerate(ordered)}
     if len(found.keys() - set(range(len(ordered)))):
-        raise SourceError(f"rows of {plan.source} are in none of its partitions: {sorted(found, key=str)}")
+        raise SourceError(
+            f"{plan.title}: rows of {plan.source} are in none of its partitions: start the table over with "
+            "`migrate reset`"
+        )
     unchanged = frozenset(key for key, one in checksums.items() if known.get(key) == checksum_text(one))
     total = sum(checksums.values(), Fingerprint.ZERO)
     progress = progress.model_copy(update={"rows": total.rows, "changed": len(checksums) - len(unchanged)})
@@ -159,13 +158,12 @@ def _watermarks(plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot, p
     found = snapshot.query(platform.watermark_query(plan.source, column, conjunction(plan.where, fresh)))[0]
     high = None if found["high"] is None else str(found["high"])
     if high is not None and (problem := platform.high_problem(column, high)):
-        raise SourceError(f"{_named(plan)}: the largest value of {column.name} is {high}: {problem}")
-    missing = None
-    for absent in _without(column, platform):
-        missing = _fingerprint(plan, platform, snapshot, absent)
+        raise SourceError(f"{plan.title}: the largest value of {column.name} is {high}: {problem}")
+    absent = _without(column, platform)
+    missing = _fingerprint(plan, platform, snapshot, absent) if absent else None
     if plan.synchronization.mode == "append" and missing != watermark.missing:
         raise SourceError(
-            f"{_named(plan)}: the rows without {column.name} are others than at the last run: without a watermark, new "
+            f"{plan.title}: the rows without {column.name} are others than at the last run: without a watermark, new "
             "ones can't be told from those that were moved. Set trackModifications to true, leave these rows out with "
             "whereClauseCriteria, or start the table over with `migrate reset`"
         )
@@ -198,11 +196,7 @@ def _bound(
 
 def _fingerprint(plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot, condition: str | None) -> str:
     """The fingerprint of the rows under the user's filter that meet a condition."""
-    sql = platform.canonical_sql(snapshot.query)
-    relation = plan.source.to_expression(with_database=False).sql(sql.dialect)
-    where = conjunction(plan.where, condition)
-    (row,) = snapshot.query(sql.total_query(relation, canonical_columns(plan.columns, platform), where))
-    return checksum_text(Fingerprint.of(row))
+    return source_fingerprint(plan, platform, snapshot, conjunction(plan.where, condition), plan.columns)
 
 
 def _condition(plan: TablePlan, platform: SourcePlatform, progress: Progress) -> str | None:
@@ -217,20 +211,19 @@ def _condition(plan: TablePlan, platform: SourcePlatform, progress: Progress) ->
     if plan.synchronization.is_full and plan.synchronization.track_modifications:
         return None
     column = plan.column(watermark.column).source
-    bounds = [platform.after(column, progress.low, inclusive=progress.inclusive)] if progress.low is not None else []
-    bounds.append(platform.up_to(column, progress.watermark) if progress.watermark is not None else "1 = 0")
-    within = conjunction(*bounds)
-    absent = [] if plan.synchronization.mode == "append" else _without(column, platform)
-    return " OR ".join([within or "1 = 1", *absent])
+    up_to = platform.up_to(column, progress.watermark) if progress.watermark is not None else "1 = 0"
+    within = conjunction(_from_low(column, platform, progress), up_to)
+    absent = None if plan.synchronization.mode == "append" else _without(column, platform)
+    return " OR ".join(filter(None, [within, absent]))
 
 
-def _without(column: SourceColumn, platform: SourcePlatform) -> list[str]:
-    """The condition for rows without a watermark, where there may be any."""
+def _from_low(column: SourceColumn, platform: SourcePlatform, progress: Progress) -> str | None:
+    """The rows above the last watermark; None before the first one."""
+    return None if progress.low is None else platform.after(column, progress.low, inclusive=progress.inclusive)
+
+
+def _without(column: SourceColumn, platform: SourcePlatform) -> str | None:
+    """The condition for rows without a watermark; None where there can't be any."""
     if not column.nullable:
-        return []
-    quoted = exp.column(exp.to_identifier(column.name, quoted=True)).sql(platform.dialect)
-    return [f"{quoted} IS NULL"]
-
-
-def _named(plan: TablePlan) -> str:
-    return f"workflow {plan.workflow}, table {plan.table}"
+        return None
+    return f"{exp.column(exp.to_identifier(column.name, quoted=True)).sql(platform.dialect)} IS NULL"

@@ -306,7 +306,7 @@ def require_fit(
         WarehouseError: the target lacks a planned column, has one that would round its values, or has another
             one that must have a value.
     """
-    missing = [column.name for column in columns if _find(platform, column.name, existing) is None]
+    missing = [column.name for column in columns if platform.find_column(column.name, existing) is None]
     if missing:
         raise WarehouseError(
             f"{target} exists and lacks {', '.join(missing)}. Add these columns to the target, leave them "
@@ -347,10 +347,6 @@ def _require_filled(
         )
 
 
-def _find(platform: TargetPlatform, name: str, existing: Sequence[TargetColumn]) -> TargetColumn | None:
-    return next((column for column in existing if platform.same_name(name, column.name)), None)
-
-
 def _rounds(platform: TargetPlatform, column: LoadColumn, existing: TargetColumn) -> bool:
     parsed = _parse_type(platform, existing.type)
     # A type that isn't staged takes what it can convert, and refuses the rest.
@@ -376,7 +372,7 @@ def planned_evolution(
     _require_filled(platform, target, existing, columns)
     changes: list[ColumnChange] = []
     for column in columns:
-        found = _find(platform, column.name, existing)
+        found = platform.find_column(column.name, existing)
         if found is None:
             changes.append(ColumnChange(Evolution.ADDED, column.name, None, column.ddl_type))
             continue

@@ -74,7 +74,10 @@ def explain_difference(
     Raises:
         SourceError, WarehouseError: a side refused.
     """
-    if source_fingerprint(plan, source.platform, snapshot, facts.where) != facts.fingerprint:
+    if (
+        source_fingerprint(plan, source.platform, snapshot, facts.where, fingerprinted_columns(plan))
+        != facts.fingerprint
+    ):
         return "the source has changed since, so the rows can't be told"
     alignment = align_plan(plan, target.columns, side.platform)
     of_source = SourceSide(snapshot, source.platform.canonical_sql(snapshot.query), plan.source, facts.where)
@@ -95,7 +98,7 @@ def align_plan(plan: TablePlan, columns: Sequence[TargetColumn], platform: Targe
     """The planned columns, held against the columns that the target has."""
     pairs, compared, skipped = [], [], {}
     for planned in fingerprinted_columns(plan):
-        found = next((one for one in columns if platform.same_name(one.name, planned.target_name)), None)
+        found = platform.find_column(planned.target_name, columns)
         pairs.append(ColumnPair(planned.source, found, planned.target_name))
         if found is None:
             skipped[planned.target_name] = "the target has no such column"

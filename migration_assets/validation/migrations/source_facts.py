@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
@@ -93,10 +93,12 @@ def collect_source_facts(
     facts = SourceFacts(snapshot=mark, rows=rows, metrics=metrics if with_metrics else None, where=moved.where)
     if not plan.fingerprint_check:
         return facts
-    if known is not None and len(fingerprinted_columns(plan)) == len(plan.columns):
+    columns_of_both = fingerprinted_columns(plan)
+    if known is not None and len(columns_of_both) == len(plan.columns):
         return facts.model_copy(update={"fingerprint": f"{SPEC} {known}"})
     try:
-        return facts.model_copy(update={"fingerprint": source_fingerprint(plan, platform, snapshot, moved.where)})
+        found = source_fingerprint(plan, platform, snapshot, moved.where, columns_of_both)
+        return facts.model_copy(update={"fingerprint": found})
     except SourceError as error:
         return facts.model_copy(update={"problem": str(error)})
 
@@ -122,8 +124,14 @@ def fingerprinted_columns(plan: TablePlan) -> tuple[PlannedColumn, ...]:
     )
 
 
-def source_fingerprint(plan: TablePlan, platform: SourcePlatform, snapshot: Snapshot, where: str | None) -> str:
-    """The fingerprint of the rows that move, by the source itself: `v1 rows:high:low`.
+def source_fingerprint(
+    plan: TablePlan,
+    platform: SourcePlatform,
+    snapshot: Snapshot,
+    where: str | None,
+    columns: Sequence[PlannedColumn],
+) -> str:
+    """The fingerprint of some rows of a plan's source, by the source itself: `v1 rows:high:low`.
 
     It doesn't depend on the target: every column is taken as the type that travels.
 
@@ -132,7 +140,7 @@ def source_fingerprint(plan: TablePlan, platform: SourcePlatform, snapshot: Snap
     """
     sql = platform.canonical_sql(snapshot.query)
     relation = plan.source.to_expression(with_database=False).sql(sql.dialect)
-    statement = sql.total_query(relation, canonical_columns(fingerprinted_columns(plan), platform), where)
+    statement = sql.total_query(relation, canonical_columns(columns, platform), where)
     (row,) = snapshot.query(statement)
     return f"{SPEC} {Fingerprint.of(row)}"
 

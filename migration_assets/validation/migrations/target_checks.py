@@ -43,7 +43,7 @@ def check_schema(
     """
     problems = []
     for column in plan.columns:
-        found = next((other for other in actual if platform.same_name(other.name, column.target_name)), None)
+        found = platform.find_column(column.target_name, actual)
         if found is None:
             problems.append(f"{column.target_name} is missing")
         elif types_are_ours and not _same_type(platform, found.type, column.target_type):
