@@ -1,12 +1,24 @@
-"""Pieces of PostgreSQL's SQL: identifiers and literals rendered by sqlglot, filters, templates."""
+"""Pieces of PostgreSQL's SQL: identifiers and literals rendered by sqlglot."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 from sqlglot import exp
 
 from migration_assets.platforms.base import TableName
+from migration_assets.platforms.sql_text import all_of, fill, parenthesized, where_clause
+
+__all__ = [
+    "DIALECT",
+    "all_of",
+    "fill",
+    "fold",
+    "literal",
+    "parenthesized",
+    "quote",
+    "relation",
+    "typed_literal",
+    "where_clause",
+]
 
 DIALECT = "postgres"
 MAX_IDENTIFIER_BYTES = 63
@@ -40,29 +52,3 @@ def typed_literal(text: str, type_name: str) -> str:
 def relation(name: TableName) -> str:
     """The quoted name without the database: a connection sees only its own."""
     return name.to_expression(with_database=False).sql(DIALECT)
-
-
-def parenthesized(condition: str) -> str:
-    """The condition in parentheses; a line comment at its end can't swallow the closing one."""
-    return f"({condition}\n)" if "--" in condition else f"({condition})"
-
-
-def all_of(conditions: Iterable[str | None]) -> str | None:
-    """The conjunction of the conditions, each in parentheses; None when there are none."""
-    given = [parenthesized(condition) for condition in conditions if condition is not None]
-    return " AND ".join(given) if given else None
-
-
-def where_clause(*conditions: str | None) -> str:
-    """` WHERE …` with the conjunction of the conditions, or nothing."""
-    condition = all_of(conditions)
-    return f" WHERE {condition}" if condition is not None else ""
-
-
-def fill(template: str, **parts: object) -> str:
-    """A statement from a template with places such as `{relation}`.
-
-    The parts are SQL that is rendered already (`quote`, `literal`, `relation`, …) or numbers: never text from
-    outside as it came. Braces in the parts stay what they are.
-    """
-    return template.format_map(parts)

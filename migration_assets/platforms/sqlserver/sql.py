@@ -1,0 +1,27 @@
+"""Pieces of SQL Server's SQL: identifiers in brackets, texts as Unicode literals."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from migration_assets.platforms.base import TableName
+from migration_assets.platforms.sql_text import all_of, fill, parenthesized, where_clause
+
+__all__ = ["DIALECT", "all_of", "fill", "literal", "parenthesized", "quote", "relation", "where_clause"]
+
+DIALECT = "tsql"
+
+
+def quote(identifier: str) -> str:
+    """The identifier in brackets."""
+    return exp.to_identifier(identifier, quoted=True).sql(DIALECT)
+
+
+def literal(text: str) -> str:
+    """A string literal of nvarchar: without the N, characters outside of the database's code page become `?`."""
+    return exp.National(this=text).sql(DIALECT)
+
+
+def relation(name: TableName) -> str:
+    """The quoted name without the database, which the connection is in."""
+    return name.to_expression(with_database=False).sql(DIALECT)
