@@ -20,7 +20,9 @@ from migration_assets.validation.levels.column_metrics import (
     metrics_query,
     read_metrics,
 )
+from migration_assets.validation.questions import total_of
 from migration_assets.validation.results import Value
+from migration_assets.validation.sides import SourceSide
 
 _SEMI_STRUCTURED = ("VARIANT", "OBJECT", "ARRAY")
 
@@ -138,11 +140,9 @@ def source_fingerprint(
     Raises:
         SourceError: the source refused.
     """
-    sql = platform.canonical_sql(snapshot.query)
-    relation = plan.source.to_expression(with_database=False).sql(sql.dialect)
-    statement = sql.total_query(relation, canonical_columns(columns, platform), where)
-    (row,) = snapshot.query(statement)
-    return f"{SPEC} {Fingerprint.of(row)}"
+    side = SourceSide(snapshot, platform.canonical_sql(snapshot.query), plan.source, where)
+    rows = side.answer(total_of(side, canonical_columns(columns, platform)))
+    return f"{SPEC} {sum(map(Fingerprint.of, rows), Fingerprint.ZERO)}"
 
 
 def canonical_columns(columns: Iterable[PlannedColumn], platform: SourcePlatform) -> list[CanonicalColumn]:
