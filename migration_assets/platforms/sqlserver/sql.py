@@ -7,9 +7,12 @@ from sqlglot import exp
 from migration_assets.platforms.base import TableName
 from migration_assets.platforms.sql_text import all_of, fill, parenthesized, where_clause
 
-__all__ = ["DIALECT", "all_of", "fill", "literal", "parenthesized", "quote", "relation", "where_clause"]
+__all__ = ["DEEPEST_CASE", "DIALECT", "all_of", "fill", "literal", "parenthesized", "quote", "relation", "where_clause"]
 
 DIALECT = "tsql"
+
+DEEPEST_CASE = 8
+"""CASE within CASE: SQL Server takes ten; some are left for what stands around and within."""
 
 
 def quote(identifier: str) -> str:
