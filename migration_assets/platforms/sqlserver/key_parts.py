@@ -41,7 +41,9 @@ _FORMS = {
     Kind.TEXT: values.ANY_TEXT,
 }
 _TYPES = {
-    Kind.INTEGER: SourceColumn("", "decimal(38,0)", "decimal", nullable=True, type_arguments=(MAX_DECIMAL_PRECISION, 0)),
+    Kind.INTEGER: SourceColumn(
+        "", "decimal(38,0)", "decimal", nullable=True, type_arguments=(MAX_DECIMAL_PRECISION, 0)
+    ),
     Kind.DATE: SourceColumn("", "date", "date", nullable=True),
     Kind.TIME: SourceColumn("", "time(7)", "time", nullable=True, type_arguments=(7,)),
     Kind.TIMESTAMP: SourceColumn("", "datetime2(7)", "datetime2", nullable=True, type_arguments=(7,)),
