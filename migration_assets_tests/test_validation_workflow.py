@@ -50,7 +50,7 @@ def migrated(source: PostgreSQLDatabase, tmp_path: Path) -> Path:
         INSERT INTO pets SELECT n, 'pet ' || n, DATE '2020-01-01' + CAST(n AS INTEGER) FROM range(1, 51) r(n)
         """
     )
-    return write_workflow(tmp_path, source.database, [table("people"), table("pets")])
+    return write_workflow(tmp_path, source, [table("people"), table("pets")])
 
 
 def validation_file(folder: Path, source: PostgreSQLDatabase, *tables: dict[str, Any], **keys: Any) -> Path:
@@ -363,7 +363,7 @@ def test_a_corrupted_load_is_not_published(
         return loaded
 
     monkeypatch.setattr(DuckDBWarehouse, "copy_into", corrupting)
-    file = write_workflow(tmp_path, source.database, [table("people")])
+    file = write_workflow(tmp_path, source, [table("people")])
     succeeded, tables = migrate(file)
     assert not succeeded
     checks = {check["name"]: check for check in tables["people"]["checks"]}

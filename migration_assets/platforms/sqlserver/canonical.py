@@ -66,6 +66,7 @@ class SQLServerSQL(CanonicalSQL):
     dialect: ClassVar[str] = sql.DIALECT
     count: ClassVar[str] = "COUNT_BIG(*)"
     character_function: ClassVar[str] = "CHAR"
+    deepest_case: ClassVar[int | None] = sql.DEEPEST_CASE
     collation: ClassVar[str] = UTF8_COLLATION
 
     # -- queries ------------------------------------------------------------------------------------
