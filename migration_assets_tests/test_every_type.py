@@ -25,7 +25,7 @@ def columns(source: SourceDatabase) -> dict[str, TypedValue]:
             session.run_own(PREPARATION[source.platform])
         declared = ", ".join(f"{name} {value.native} NULL" for name, value in found.items())
         session.run_own(f"CREATE TABLE typed (id int NOT NULL PRIMARY KEY, {declared})")
-        values = ", ".join(source.own_literal(value.text) for value in found.values())
+        values = ", ".join(f"CAST({source.own_literal(value.text)} AS {value.native})" for value in found.values())
         for number in (1, 3):
             session.run_own(f"INSERT INTO typed VALUES ({number}, {values})")
         session.run_own("INSERT INTO typed (id) VALUES (2)")

@@ -67,8 +67,9 @@ def run() -> dict[str, dict[str, Any]]:
     """Runs the example as it is written; the platform is said beside it."""
     workflow = load_workflow(EXAMPLE, "sqlserver")
     succeeded = migrate_workflow(workflow, EXAMPLE, "sqlserver", fresh=False, metrics=True, fingerprint=True)
-    assert succeeded, [row["error"] for row in workflow_errors(workflow.name)]
-    return status(workflow.name)
+    found = status(workflow.name)
+    assert succeeded, (workflow_errors(workflow.name), found)
+    return found
 
 
 def target(query: str) -> list[tuple[Any, ...]]:

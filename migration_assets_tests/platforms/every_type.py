@@ -53,11 +53,11 @@ _SQLSERVER = [
     TypedValue("datetime2(3)", "2024-01-02T03:04:05.123", "2024-01-02 03:04:05.123"),
     TypedValue("datetime2(6)", "9999-12-31T23:59:59.999999", "9999-12-31 23:59:59.999999"),
     TypedValue("datetime2(7)", "2024-01-02T03:04:05.1234560", "2024-01-02 03:04:05.123456"),
-    TypedValue("datetime2(7)", "9999-12-31T23:59:59.1234560", "9999-12-31 23:59:59.1234560", "VARCHAR"),
+    TypedValue("datetime2(5)", "9999-12-31T23:59:59.12345", "9999-12-31 23:59:59.12345", "VARCHAR"),
     TypedValue(
-        "datetimeoffset(7)", "2024-01-02T03:04:05.123456 +05:30", "2024-01-01 21:34:05.123456+00", "TIMESTAMPTZ"
+        "datetimeoffset(6)", "2024-01-02 03:04:05.123456 +05:30", "2024-01-01 21:34:05.123456+00", "TIMESTAMPTZ"
     ),
-    TypedValue("datetimeoffset(3)", "2024-01-02T03:04:05.123 -14:00", "2024-01-02 03:04:05.123 -14:00", "VARCHAR"),
+    TypedValue("datetimeoffset(3)", "2024-01-02 03:04:05.123 -14:00", "2024-01-02 03:04:05.123 -14:00", "VARCHAR"),
     TypedValue("char(5)", "ab", "ab"),
     TypedValue("nchar(5)", "ü", "ü"),
     TypedValue("varchar(50)", "  kept  ", "  kept  "),

@@ -53,9 +53,16 @@ class OpenSource:
         declared = ", ".join(f"{name} {native}" for name, native in columns.items())
         self.session.run_own(f"DROP TABLE IF EXISTS {table}")
         self.session.run_own(f"CREATE TABLE {table} ({declared})")
-        written = [f"({', '.join(self.database.own_literal(value) for value in row)})" for row in rows]
+        types = [native.partition(" COLLATE ")[0] for native in columns.values()]
+        written = [
+            ", ".join(
+                f"CAST({self.database.own_literal(value)} AS {native})"
+                for value, native in zip(row, types, strict=True)
+            )
+            for row in rows
+        ]
         for first in range(0, len(written), 500):
-            self.session.run_own(f"INSERT INTO {table} VALUES {', '.join(written[first : first + 500])}")
+            self.session.run_own(f"INSERT INTO {table} VALUES ({'), ('.join(written[first : first + 500])})")
 
     def fill(self, columns: str, select: str, then: str = "") -> None:
         """Makes the table `t` of the rows of a query."""
