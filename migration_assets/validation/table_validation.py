@@ -229,7 +229,8 @@ class _TableValidation:
         return summary_of(self._findings.schema)
 
     def _metrics(self) -> tuple[Verdict, str]:
-        level = MetricsLevel(self._alignment, self._config, self._source.platform, self._warehouse.platform)
+        of_source = self._source.platform.measures(self._snapshot.query)
+        level = MetricsLevel(self._alignment, self._config, of_source, self._warehouse.platform.measures)
         inquiry = self._inquiry
         findings: list[MetricFinding] = []
         for part in level.parts():

@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from migration_assets.planning import TablePlan, plan_table
 from migration_assets.platforms.base import ReadColumn, TableName
+from migration_assets.platforms.postgresql import PostgreSQL
 from migration_assets.platforms.types import Kind
 from migration_assets.resources.sources.base import Snapshot
 from migration_assets.resources.sources.postgresql import PostgreSQLSource
@@ -269,7 +270,7 @@ def test_a_source_that_can_not_be_measured_says_why(
 def test_a_table_name_is_quoted_for_the_source() -> None:
     name = TableName("d", 's"s', "t")
 
-    query = metrics_query(name.to_expression(with_database=False), [], None, "postgres")
+    query = metrics_query(name.to_expression(with_database=False), [], None, PostgreSQL().measures(lambda _: []))
 
     assert query.sql(dialect="postgres") == 'SELECT COUNT(*) AS row_count FROM "s""s"."t"'
     assert isinstance(query, exp.Select)

@@ -159,7 +159,7 @@ def check_target_metrics(
     measured: dict[str, dict[str, Value]] = {}
     try:
         for part in in_parts(target_metric_columns(plan, platform)):
-            query = metrics_query(table.to_expression(), part, None, platform.dialect)
+            query = metrics_query(table.to_expression(), part, None, platform.measures)
             measured |= read_metrics(warehouse.query(query, table.database)[0], part)
     except WarehouseError as error:
         return check_metrics(plan, manifests, None, facts, str(error))
