@@ -21,6 +21,7 @@ from migration_assets_tests.servers import PostgreSQLDatabase, S3Bucket, S3Serve
 from migration_assets_tests.source_servers import (
     NEEDS_SQLSERVER,
     PLATFORMS,
+    SOURCES,
     SQLSERVER_SETTINGS,
     SourceDatabase,
     SQLServerDatabase,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 _number = itertools.count(1)
-
-_SOURCES = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in PLATFORMS]
 
 # A test must not reach what the developer's shell is configured for.
 _FOREIGN_VARIABLES = (
@@ -165,7 +164,7 @@ def migration_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-@pytest.fixture(params=_SOURCES)
+@pytest.fixture(params=SOURCES)
 def source(request: pytest.FixtureRequest, migration_home: Path, monkeypatch: pytest.MonkeyPatch) -> SourceDatabase:
     """An empty source database that the environment names, of each platform; of some only with the mark `platforms`."""
     database: SourceDatabase = request.getfixturevalue(f"{request.param}_database")

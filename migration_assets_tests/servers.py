@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import psycopg2
 from psycopg2.extras import execute_values
 
 from demo.postgresql_server import PostgreSQLServer, wheel_binaries
-from migration_assets_tests.source_servers import Session, SourceDatabase
+from migration_assets_tests.source_servers import Session, SourceDatabase, literal
 
 
 class PostgreSQLSession(Session):
@@ -30,6 +31,9 @@ class PostgreSQLSession(Session):
         with self._connection.cursor() as cursor:
             cursor.execute(sql, arguments or None)
             return cursor.fetchall()
+
+    def run_own(self, statement: str) -> None:
+        self.execute(statement)
 
     def commit(self) -> None:
         self._connection.commit()
@@ -92,9 +96,25 @@ class PostgreSQLDatabase(SourceDatabase):
     def spell(self, sql: str) -> str:
         return sql
 
+    def quoted(self, name: str) -> str:
+        return '"' + name.replace('"', '""') + '"'
+
+    def own_literal(self, text: str | None) -> str:
+        return literal(text)
+
     def native(self, kind: str) -> str:
         ((name,),) = self.fetch("SELECT %s::regtype::text", kind)
         return str(name)
+
+    @contextmanager
+    def reader_of(self, *tables: str) -> Iterator[dict[str, str]]:
+        name, password = f"reader_{secrets.token_hex(4)}", secrets.token_hex(16)
+        self.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+        try:
+            self.execute(f"GRANT SELECT ON {', '.join(tables)} TO {name}")
+            yield {"SOURCE_POSTGRESQL_USERNAME": name, "SOURCE_POSTGRESQL_PASSWORD": password}
+        finally:
+            self.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
     def change_column(self, table: str, column: str, kind: str, *, nullable: bool) -> None:
         null = "DROP" if nullable else "SET"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -16,6 +17,9 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
+import pytest
+
+from migration_assets.platforms.base import Row
 from migration_assets_tests import tsql
 
 PLATFORMS = ("postgresql", "sqlserver")
@@ -30,6 +34,10 @@ _ROWS_PER_INSERT = 500
 _STATISTICS = ("UPDATE STATISTICS", "EXEC sp_updatestats")
 
 
+SOURCES = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in PLATFORMS]
+"""The parameters of a fixture that is a source of each platform."""
+
+
 class Session(ABC):
     """One connection, for one thread. Changes are kept by `commit`, or at once where it commits by itself."""
 
@@ -40,6 +48,10 @@ class Session(ABC):
     @abstractmethod
     def fetch(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
         """The rows of one query."""
+
+    @abstractmethod
+    def run_own(self, statement: str) -> None:
+        """Runs one statement of the platform's own SQL."""
 
     @abstractmethod
     def commit(self) -> None:
@@ -75,6 +87,14 @@ class SourceDatabase(ABC):
         """A type of PostgreSQL's as the catalogue of this platform spells the one that stands for it."""
 
     @abstractmethod
+    def quoted(self, name: str) -> str:
+        """An identifier as the platform's own SQL writes it."""
+
+    @abstractmethod
+    def own_literal(self, text: str | None) -> str:
+        """The text of a value as a literal of the platform's own SQL."""
+
+    @abstractmethod
     def environment(self) -> dict[str, str]:
         """The variables that name the server as a migration's source."""
 
@@ -105,6 +125,14 @@ class SourceDatabase(ABC):
                     f"({', '.join(literal(value) for value in row)})" for row in rows[first : first + _ROWS_PER_INSERT]
                 )
                 session.execute(f"INSERT INTO {table} VALUES {values}")
+
+    @abstractmethod
+    def reader_of(self, *tables: str) -> AbstractContextManager[dict[str, str]]:
+        """A user who may read these tables alone, for as long as the context lasts.
+
+        Returns:
+            The variables with which the program logs in as that user.
+        """
 
     @abstractmethod
     def change_column(self, table: str, column: str, kind: str, *, nullable: bool) -> None:
@@ -178,6 +206,29 @@ class SQLServerDatabase(SourceDatabase):
 
     def native(self, kind: str) -> str:
         return tsql.native_type(kind)
+
+    def quoted(self, name: str) -> str:
+        return quoted(name)
+
+    def own_literal(self, text: str | None) -> str:
+        if text is None or text.startswith("0x"):
+            return text or "NULL"
+        return "N'" + text.replace("'", "''") + "'"
+
+    @contextmanager
+    def reader_of(self, *tables: str) -> Iterator[dict[str, str]]:
+        # Long and of all kinds of letters, as the policies of servers want it.
+        name, password = f"reader_{secrets.token_hex(4)}", f"Aa1_{secrets.token_hex(12)}"
+        with self.session() as session:
+            session.run(f"CREATE LOGIN {name} WITH PASSWORD = '{password}'")
+            try:
+                session.run(f"CREATE USER {name} FOR LOGIN {name}")
+                for table in tables:
+                    session.run(f"GRANT SELECT ON {self.schema}.{quoted(table)} TO {name}")
+                yield {"SOURCE_SQLSERVER_USERNAME": name, "SOURCE_SQLSERVER_PASSWORD": password}
+                session.run(f"DROP USER {name}")
+            finally:
+                session.run(f"DROP LOGIN {name}")
 
     def change_column(self, table: str, column: str, kind: str, *, nullable: bool) -> None:
         null = "NULL" if nullable else "NOT NULL"
@@ -257,6 +308,18 @@ class SQLServerSession(Session):
         finally:
             cursor.close()
 
+    def run_own(self, statement: str) -> None:
+        self.run(statement)
+
+    def run_by_name(self, statement: str) -> list[Row]:
+        """As `run`, with the values by the names of their columns."""
+        cursor: Any = self._connection.execute(statement)
+        try:
+            names = [entry[0] for entry in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        finally:
+            cursor.close()
+
     def commit(self) -> None:
         self._connection.commit()
 
@@ -269,7 +332,7 @@ class SQLServerSession(Session):
 
 def quoted(name: str) -> str:
     """An identifier of T-SQL."""
-    return f"[{name.replace(']', ']]')}]"
+    return "[" + name.replace("]", "]]") + "]"
 
 
 def _filled(sql: str, arguments: Sequence[object]) -> str:

@@ -170,6 +170,29 @@ def test_a_table_that_cannot_be_planned_blocks_no_other(source: SourceDatabase, 
     assert "missing" in errors("moved")[0]["error"]
 
 
+def test_a_table_that_may_not_be_read_fails_alone(
+    source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.execute(
+        """
+        CREATE TABLE open_to_all (id int PRIMARY KEY); INSERT INTO open_to_all VALUES (1);
+        CREATE TABLE secret (id int PRIMARY KEY); INSERT INTO secret VALUES (2);
+        """
+    )
+    file = write_workflow(tmp_path, source, [table("secret"), table("open_to_all")])
+    with source.reader_of("open_to_all") as login:
+        for name, value in login.items():
+            monkeypatch.setenv(name, value)
+        succeeded, tables = migrate(file)
+
+    assert not succeeded
+    assert {name: row["status"] for name, row in tables.items()} == {"secret": "failed", "open_to_all": "published"}
+    assert target_rows("SELECT id FROM open_to_all") == [(1,)]
+    (error,) = errors("moved")
+    assert error["table_name"] == "secret"
+    assert "secret" in error["error"]
+
+
 def test_rows_that_someone_else_put_into_the_target_are_not_replaced_unasked(
     source: SourceDatabase, tmp_path: Path
 ) -> None:
