@@ -12,7 +12,8 @@ import pytest
 
 from migration_assets.platforms.canonical import CanonicalKind, CanonicalType, Fingerprint
 from migration_assets.platforms.canonical_sql import CanonicalColumn, HashBuckets
-from migration_assets.platforms.sqlserver import LegacySQLServerSQL, SQLServerSQL, canonical_sql
+from migration_assets.platforms.sqlserver import LegacySQLServerSQL, SQLServerSQL
+from migration_assets.platforms.sqlserver.canonical import canonical_sql
 from migration_assets.platforms.types import BINARY, TEXT, ColumnType, Kind, decimal, floating, temporal, text
 from migration_assets_tests.platforms.fingerprint_vectors import DOCUMENT, Vector, vectors
 from migration_assets_tests.source_servers import SQLServerDatabase
