@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
 from migration_assets.platforms.base import TableName
@@ -14,6 +16,8 @@ DIALECT = "tsql"
 DEEPEST_CASE = 8
 """CASE within CASE: SQL Server takes ten; some are left for what stands around and within."""
 
+_CONTINUED = re.compile(r"(?<=\\)(?=\r?\n)")
+
 
 def quote(identifier: str) -> str:
     """The identifier in brackets."""
@@ -21,8 +25,13 @@ def quote(identifier: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A string literal of nvarchar: without the N, characters outside of the database's code page become `?`."""
-    return exp.National(this=text).sql(DIALECT)
+    """A string literal of nvarchar: without the N, characters outside of the database's code page become `?`.
+
+    A backslash at the end of a line would join it with the next one, so such a text is put together of two literals.
+    """
+    lines = _CONTINUED.split(text)
+    literals = [exp.National(this=line).sql(DIALECT) for line in lines]
+    return f"({' + '.join(literals)})" if len(literals) > 1 else literals[0]
 
 
 def relation(name: TableName) -> str:
