@@ -267,7 +267,7 @@ def test_a_key_without_order_or_literals_or_that_does_not_exist_is_refused(sourc
         partition_by_key(source.run, described, ["k1"], None, 2)
     with pytest.raises(PlatformError, match="'k2': values of its type sql_variant"):
         partition_by_key(source.run, described, ["k2"], None, 2)
-    with pytest.raises(PlatformError, match="has no column 'k12'. Did you mean"):
+    with pytest.raises(PlatformError, match="has no column 'k12'"):
         partition_by_key(source.run, described, ["k12"], None, 2)
 
 
