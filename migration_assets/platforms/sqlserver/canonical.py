@@ -26,8 +26,8 @@ _DECIMALS = ("decimal", "numeric")
 _CHARACTERS = ("char", "varchar", "nchar", "nvarchar")
 _PADDED = ("char", "nchar")
 
-_MOST_TOKENS = 120
-"""Of one CONCAT, which takes 254 arguments."""
+_MOST_TOKENS = 48
+"""Of one CONCAT, which takes 254 arguments, and 100 in a PostgreSQL that speaks TDS."""
 
 _LONGEST_SHORT = 1000
 """Declared characters of texts that stay below 8,000 bytes in UTF-8, also with every character escaped. Texts of a
@@ -82,7 +82,7 @@ class SQLServerSQL(CanonicalSQL):
             texts=", ".join(f"{value} AS {name}" for name, value in {**others, **texts}.items()),
             relation=relation,
             where=where_clause(where),
-            aggregates=", ".join(f"MAX(of_row.{name}) AS {name}" for name in texts),
+            aggregates=", ".join(f"CAST(MAX(of_row.{name}) AS UNIQUEIDENTIFIER) AS {name}" for name in texts),
             hashes=", ".join(self.hash(f"texts.{name}") for name in texts),
             least=", ".join(f"CAST({_LEAST_HASH} AS UNIQUEIDENTIFIER)" for _ in texts),
             names=", ".join(texts),

@@ -88,16 +88,22 @@ def found_tokens(
         return [token for (token,) in session.run(query)]
 
 
+def require_collation(database: SQLServerDatabase, name: str) -> None:
+    """Skips the test where a server doesn't know a collation. Its list of them isn't asked: it may lack some."""
+    import pyodbc
+
+    with database.session() as session:
+        try:
+            session.run(f"SELECT CAST(N'a' COLLATE {name} AS VARCHAR(MAX))")
+        except pyodbc.ProgrammingError:
+            pytest.skip(f"needs a server with the collation {name}: SQL Server 2019 or newer has it")
+
+
 @pytest.fixture(params=PLATFORMS, ids=["2019", "before"])
 def platform(request: pytest.FixtureRequest, sqlserver_database: SQLServerDatabase) -> SQLServerSQL:
     """SQL for servers with UTF-8, and for those without."""
     chosen: SQLServerSQL = request.param
-    with sqlserver_database.session() as session:
-        known = session.run(
-            f"SELECT name FROM sys.fn_helpcollations() WHERE LOWER(name) = '{chosen.collation.lower()}'"
-        )
-    if not known:
-        pytest.skip(f"needs a server with the collation {chosen.collation}: SQL Server 2019 or newer has it")
+    require_collation(sqlserver_database, chosen.collation)
     return chosen
 
 
