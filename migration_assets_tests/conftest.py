@@ -18,6 +18,14 @@ import pytest
 
 from demo.postgresql_server import EmbeddedPostgreSQL, PostgreSQLServer, has_contrib
 from migration_assets_tests.servers import PostgreSQLDatabase, S3Bucket, S3Server, postgresql_binaries
+from migration_assets_tests.source_servers import (
+    NEEDS_SQLSERVER,
+    PLATFORMS,
+    SOURCES,
+    SQLSERVER_SETTINGS,
+    SourceDatabase,
+    SQLServerDatabase,
+)
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -42,6 +50,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what is slow or what this machine has no server for, and say which setting would run it."""
+    foreign = [item for item in items if _is_of_another_platform(item)]
+    config.hook.pytest_deselected(items=foreign)
+    items[:] = [item for item in items if item not in foreign]
     if not config.getoption("--slow"):
         slow = pytest.mark.skip(reason="slow: run it with --slow, or all with `make test SLOW=1`")
         for item in items:
@@ -55,10 +66,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if marked_contrib and not has_contrib(postgresql_binaries()):
         for item in marked_contrib:
             item.add_marker(needs_contrib)
+    if not SQLSERVER_SETTINGS.get("SOURCE_SQLSERVER_HOST"):
+        needs_sqlserver = pytest.mark.skip(reason=NEEDS_SQLSERVER)
+        for item in items:
+            if item.get_closest_marker("sqlserver"):
+                item.add_marker(needs_sqlserver)
     if not os.environ.get("SNOWFLAKE_ACCOUNT"):
         for item in items:
             if item.get_closest_marker("snowflake"):
                 item.add_marker(needs_account)
+
+
+def _is_of_another_platform(item: pytest.Item) -> bool:
+    """Whether a test with a mark `platforms` has been given a platform that is not among them."""
+    asked = item.get_closest_marker("platforms")
+    return asked is not None and any(item.get_closest_marker(name) for name in PLATFORMS if name not in asked.args)
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +108,21 @@ def fresh_database(postgresql_server: PostgreSQLServer, encoding: str = "UTF8") 
     maintenance.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' {locale} TEMPLATE template0")
     yield PostgreSQLDatabase.of(postgresql_server, name)
     maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def sqlserver_session_database() -> Iterator[SQLServerDatabase]:
+    """One database for all tests: there it takes seconds to make one."""
+    database = SQLServerDatabase(SQLSERVER_SETTINGS, f"migration_tests_{secrets.token_hex(4)}")
+    with database.made():
+        yield database
+
+
+@pytest.fixture
+def sqlserver_database(sqlserver_session_database: SQLServerDatabase) -> SQLServerDatabase:
+    """An empty database of a server that speaks TDS."""
+    sqlserver_session_database.empty()
+    return sqlserver_session_database
 
 
 @pytest.fixture(scope="session")
@@ -127,14 +164,13 @@ def migration_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-@pytest.fixture
-def source(
-    postgresql_database: PostgreSQLDatabase, migration_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> PostgreSQLDatabase:
-    """An empty source database that the environment names."""
-    for name, value in postgresql_database.environment().items():
+@pytest.fixture(params=SOURCES)
+def source(request: pytest.FixtureRequest, migration_home: Path, monkeypatch: pytest.MonkeyPatch) -> SourceDatabase:
+    """An empty source database that the environment names, of each platform; of some only with the mark `platforms`."""
+    database: SourceDatabase = request.getfixturevalue(f"{request.param}_database")
+    for name, value in database.environment().items():
         monkeypatch.setenv(name, value)
-    return postgresql_database
+    return database
 
 
 @pytest.fixture(scope="session")

@@ -14,22 +14,39 @@ import duckdb
 
 from migration_assets.cli.session import migrate_workflow, workflow_errors, workflow_status
 from migration_assets.workflow import load_workflow
+from migration_assets_tests.source_servers import SourceDatabase
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+# A table with a price that can't be moved: it fits the source's type and not the target's.
+PRICES = {"columnTypeMappings": [{"sourceType": "numeric(6,2)", "targetType": "NUMBER(5,2)"}]}
+BAD_PRICE = "9999.99"
 
 TARGET_DATABASE = "TARGET"
 TARGET_SCHEMA = "PUBLIC"
 
 
 def write_workflow(
-    folder: Path, database: str, tables: Sequence[Mapping[str, Any]], name: str = "moved", **keys: object
+    folder: Path,
+    source: SourceDatabase | str,
+    tables: Sequence[Mapping[str, Any]],
+    name: str = "moved",
+    **keys: object,
 ) -> Path:
-    """A workflow file; each table needs no more than its source's `tableName`."""
+    """A workflow file; each table needs no more than its source's `tableName`.
+
+    Args:
+        source: the database, or the name of one of PostgreSQL that nothing will connect to.
+    """
+    if isinstance(source, str):
+        platform, database, schema = "postgresql", source, "public"
+    else:
+        platform, database, schema = source.platform, source.database, source.schema
     document = {
         "name": name,
-        "sourcePlatform": "postgresql",
+        "sourcePlatform": platform,
         "defaultTableConfiguration": {
-            "source": {"databaseName": database, "schemaName": "public"},
+            "source": {"databaseName": database, "schemaName": schema},
             "target": {"databaseName": TARGET_DATABASE, "schemaName": TARGET_SCHEMA},
         },
         **keys,

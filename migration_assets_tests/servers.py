@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg2
+from psycopg2.extras import execute_values
 
 from demo.postgresql_server import PostgreSQLServer, wheel_binaries
+from migration_assets_tests.source_servers import Session, SourceDatabase, literal
+
+
+class PostgreSQLSession(Session):
+    """A connection of psycopg2."""
+
+    def __init__(self, connection: psycopg2.extensions.connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, *arguments: object) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, arguments or None)
+
+    def fetch(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, arguments or None)
+            return cursor.fetchall()
+
+    def run_own(self, statement: str) -> None:
+        self.execute(statement)
+
+    def commit(self) -> None:
+        self._connection.commit()
 
 
 @dataclass(frozen=True)
-class PostgreSQLDatabase:
+class PostgreSQLDatabase(SourceDatabase):
     """An empty database of its own, gone when the test ends. Its user is the server's superuser."""
+
+    platform: ClassVar[str] = "postgresql"
+    schema: ClassVar[str] = "public"
 
     host: str
     port: int
@@ -55,25 +83,51 @@ class PostgreSQLDatabase:
         finally:
             connection.close()
 
-    def execute(self, sql: str, *arguments: object) -> None:
-        """Run one or more statements; arguments replace `%s`, and without any a `%` is itself."""
-        with self.connect() as connection, connection.cursor() as cursor:
-            cursor.execute(sql, arguments or None)
-
-    def fetch(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
-        """The rows of one query."""
-        with self.connect() as connection, connection.cursor() as cursor:
-            cursor.execute(sql, arguments or None)
-            return cursor.fetchall()
+    @contextmanager
+    def session(self, *, autocommit: bool = True) -> Iterator[PostgreSQLSession]:
+        with self.connect() as connection:
+            connection.autocommit = autocommit
+            yield PostgreSQLSession(connection)
 
     def insert(self, table: str, rows: Sequence[Sequence[object]]) -> None:
-        """Insert rows in the order of the table's columns."""
         with self.connect() as connection, connection.cursor() as cursor:
-            placeholders = ", ".join(["%s"] * len(rows[0]))
-            cursor.executemany(f"INSERT INTO {table} VALUES ({placeholders})", rows)
+            execute_values(cursor, f"INSERT INTO {table} VALUES %s", rows, page_size=1000)
+
+    def spell(self, sql: str) -> str:
+        return sql
+
+    def quoted(self, name: str) -> str:
+        return '"' + name.replace('"', '""') + '"'
+
+    def own_literal(self, text: str | None) -> str:
+        return literal(text)
+
+    def native(self, kind: str) -> str:
+        ((name,),) = self.fetch("SELECT %s::regtype::text", kind)
+        return str(name)
+
+    @contextmanager
+    def reader_of(self, *tables: str) -> Iterator[dict[str, str]]:
+        name, password = f"reader_{secrets.token_hex(4)}", secrets.token_hex(16)
+        self.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+        try:
+            self.execute(f"GRANT SELECT ON {', '.join(tables)} TO {name}")
+            yield {"SOURCE_POSTGRESQL_USERNAME": name, "SOURCE_POSTGRESQL_PASSWORD": password}
+        finally:
+            self.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+    def change_column(self, table: str, column: str, kind: str, *, nullable: bool) -> None:
+        null = "DROP" if nullable else "SET"
+        self.execute(f"ALTER TABLE {table} ALTER {column} TYPE {kind}, ALTER {column} {null} NOT NULL")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.host, self.port
+
+    def environment_at(self, port: int) -> dict[str, str]:
+        return {**self.environment(), "SOURCE_POSTGRESQL_HOST": "127.0.0.1", "SOURCE_POSTGRESQL_PORT": str(port)}
 
     def environment(self) -> dict[str, str]:
-        """The variables that name the server as a migration's source."""
         return {
             "SOURCE_POSTGRESQL_HOST": self.host,
             "SOURCE_POSTGRESQL_PORT": str(self.port),

@@ -151,7 +151,7 @@ def test_a_local_run_of_a_postgresql_workflow_asks_for_no_snowflake_variable(
         monkeypatch.setenv(name, value)
     assert not [name for name in os.environ if name.startswith("SNOWFLAKE_")]
     postgresql_database.execute("CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders VALUES (1)")
-    file = write_workflow(folder, postgresql_database.database, [table("orders")], name="shop")
+    file = write_workflow(folder, postgresql_database, [table("orders")], name="shop")
 
     succeeded, tables = migrate(file)
 

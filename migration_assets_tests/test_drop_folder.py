@@ -76,9 +76,9 @@ def seconds(dev: DagsterDev, source: PostgreSQLDatabase) -> float:
         "columnNamesToPartitionBy": ["id"],
         "partitionSize": {"maxRowsPerPartition": ROWS // 4},
     }
-    write_workflow(dev.workflows, source.database, [table(name, **in_partitions) for name in ZOO], name="zoo")
-    write_workflow(dev.workflows, source.database, [table("people")], name="people")
-    write_workflow(dev.workflows, source.database, [table("prices")], name="prices")
+    write_workflow(dev.workflows, source, [table(name, **in_partitions) for name in ZOO], name="zoo")
+    write_workflow(dev.workflows, source, [table("people")], name="people")
+    write_workflow(dev.workflows, source, [table("prices")], name="prices")
     (dev.workflows / "broken.json").write_text('{"tables": [{"source": {}}]}')
     wait_for("published tables", lambda: published(dev, "zoo", ZOO) and published(dev, "people", ["people"]), SECONDS)
     return time.monotonic() - start
@@ -197,8 +197,8 @@ def test_a_changed_file_runs_again(dev: DagsterDev, source: PostgreSQLDatabase, 
     wait_for("the failed table", lambda: dev.generations("prices") == {"prices": "failed"}, SOON)
     changed = [table("people", whereClauseCriteria="id <= 60")]
     repaired = [table("prices", whereClauseCriteria="price <> 'NaN'")]
-    write_workflow(dev.workflows, source.database, changed, name="people")
-    write_workflow(dev.workflows, source.database, repaired, name="prices")
+    write_workflow(dev.workflows, source, changed, name="people")
+    write_workflow(dev.workflows, source, repaired, name="prices")
 
     def both_published() -> bool:
         people = dev.ledger.generation("people", "people")

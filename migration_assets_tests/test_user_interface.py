@@ -45,7 +45,7 @@ def dev(postgresql_database: PostgreSQLDatabase, tmp_path: Path) -> Iterator[tup
             "columnNamesToPartitionBy": ["id"],
             "partitionSize": {"maxRowsPerPartition": 100},
         }
-        write_workflow(workflows, source.database, [table("prices", **partitioned)], name="shop")
+        write_workflow(workflows, source, [table("prices", **partitioned)], name="shop")
         wait_for("the failed table", lambda: dev.generations("shop") == {"prices": "failed"}, 60)
         yield dev, source
 

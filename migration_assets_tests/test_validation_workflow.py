@@ -16,19 +16,15 @@ from migration_assets.cli.session import open_ledger
 from migration_assets.definitions import build_definitions, valid_workflows
 from migration_assets.deployments import current_deployment
 from migration_assets_tests.main_job import migrate, table, target_change, write_workflow
-from migration_assets_tests.servers import PostgreSQLDatabase
+from migration_assets_tests.source_servers import SourceDatabase
 
 ROWS = 2_000
 
 
 @pytest.fixture
-def source(
-    postgresql_database: PostgreSQLDatabase, migration_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> PostgreSQLDatabase:
+def source(source: SourceDatabase) -> SourceDatabase:
     """A source database that the environment names, with two tables that nothing has moved yet."""
-    for name, value in postgresql_database.environment().items():
-        monkeypatch.setenv(name, value)
-    postgresql_database.execute(
+    source.execute(
         f"""
         CREATE TABLE people (id int PRIMARY KEY, name varchar(20) NOT NULL, salary numeric(10,2));
         INSERT INTO people SELECT n, 'person ' || n, n / 4.0 FROM generate_series(1, {ROWS}) n;
@@ -36,11 +32,11 @@ def source(
         INSERT INTO pets SELECT n, 'pet ' || n, date '2020-01-01' + n FROM generate_series(1, 50) n;
         """
     )
-    return postgresql_database
+    return source
 
 
 @pytest.fixture
-def migrated(source: PostgreSQLDatabase, tmp_path: Path) -> Path:
+def migrated(source: SourceDatabase, tmp_path: Path) -> Path:
     """The target's tables, and the workflow file that would have moved them; something else has."""
     target_change(
         f"""
@@ -50,19 +46,19 @@ def migrated(source: PostgreSQLDatabase, tmp_path: Path) -> Path:
         INSERT INTO pets SELECT n, 'pet ' || n, DATE '2020-01-01' + CAST(n AS INTEGER) FROM range(1, 51) r(n)
         """
     )
-    return write_workflow(tmp_path, source.database, [table("people"), table("pets")])
+    return write_workflow(tmp_path, source, [table("people"), table("pets")])
 
 
-def validation_file(folder: Path, source: PostgreSQLDatabase, *tables: dict[str, Any], **keys: Any) -> Path:
+def validation_file(folder: Path, source: SourceDatabase, *tables: dict[str, Any], **keys: Any) -> Path:
     """A validation of all levels, to the cell."""
     document = {
-        "source_platform": "PostgreSQL",
+        "source_platform": source.platform,
         "target_database": "TARGET",
-        "schema_mappings": {"public": "PUBLIC"},
+        "schema_mappings": {source.schema: "PUBLIC"},
         "validation_configuration": {"row_validation": True, "row_validation_mode": "cell"},
         **keys,
         "tables": [
-            {**one, "fully_qualified_name": f"{source.database}.public.{one['fully_qualified_name']}"}
+            {**one, "fully_qualified_name": f"{source.database}.{source.schema}.{one['fully_qualified_name']}"}
             for one in tables or ({"fully_qualified_name": "people"}, {"fully_qualified_name": "pets"})
         ],
     }
@@ -80,7 +76,7 @@ def as_json(file: Path) -> dict[str, Any]:
     return found
 
 
-def test_equal_tables_exit_with_0(source: PostgreSQLDatabase, migrated: Path, tmp_path: Path) -> None:
+def test_equal_tables_exit_with_0(source: SourceDatabase, migrated: Path, tmp_path: Path) -> None:
     result = validate(validation_file(tmp_path, source))
     assert result.exit_code == 0, result.output
     assert "proof: pass" in result.output
@@ -92,7 +88,7 @@ def test_a_migration_workflow_is_validated_by_its_own_names(migrated: Path) -> N
     assert "moved_validation: pass" in result.output
 
 
-def test_a_difference_exits_with_1_and_is_told(source: PostgreSQLDatabase, migrated: Path, tmp_path: Path) -> None:
+def test_a_difference_exits_with_1_and_is_told(source: SourceDatabase, migrated: Path, tmp_path: Path) -> None:
     target_change("UPDATE people SET name = name || ' ' WHERE id % 2 = 0")
     result = validate(validation_file(tmp_path, source))
     assert result.exit_code == 1
@@ -124,7 +120,7 @@ def only_rows(**keys: Any) -> dict[str, Any]:
 
 
 def test_waived_differences_exit_with_0_and_show_the_reason(
-    source: PostgreSQLDatabase, migrated: Path, tmp_path: Path
+    source: SourceDatabase, migrated: Path, tmp_path: Path
 ) -> None:
     target_change("UPDATE people SET name = name || ' ' WHERE id = 7")
     waiver = {"check": "rows", "column": "name", "cause": "trailing spaces", "reason": "padded by the old system"}
@@ -135,7 +131,7 @@ def test_waived_differences_exit_with_0_and_show_the_reason(
     assert "padded by the old system" in result.output
 
 
-def test_a_waiver_excuses_nothing_else(source: PostgreSQLDatabase, migrated: Path, tmp_path: Path) -> None:
+def test_a_waiver_excuses_nothing_else(source: SourceDatabase, migrated: Path, tmp_path: Path) -> None:
     target_change(
         "UPDATE people SET name = name || ' ' WHERE id = 7",
     )
@@ -154,7 +150,7 @@ def test_a_waiver_excuses_nothing_else(source: PostgreSQLDatabase, migrated: Pat
     ],
 )
 def test_a_budget_that_is_not_enough_is_no_pass(
-    source: PostgreSQLDatabase, migrated: Path, tmp_path: Path, keys: dict[str, Any], told: str
+    source: SourceDatabase, migrated: Path, tmp_path: Path, keys: dict[str, Any], told: str
 ) -> None:
     result = validate(validation_file(tmp_path, source, **keys))
     assert result.exit_code == 2
@@ -162,9 +158,7 @@ def test_a_budget_that_is_not_enough_is_no_pass(
     assert told in result.output
 
 
-def test_a_column_that_cannot_be_compared_is_no_pass(
-    source: PostgreSQLDatabase, migrated: Path, tmp_path: Path
-) -> None:
+def test_a_column_that_cannot_be_compared_is_no_pass(source: SourceDatabase, migrated: Path, tmp_path: Path) -> None:
     target_change("ALTER TABLE people ALTER name TYPE VARCHAR[] USING [name]")
     result = validate(validation_file(tmp_path, source, {"fully_qualified_name": "people"}, **only_rows()))
     assert result.exit_code == 2
@@ -172,7 +166,7 @@ def test_a_column_that_cannot_be_compared_is_no_pass(
 
 
 def test_a_column_that_the_workflow_leaves_out_is_no_gap(
-    source: PostgreSQLDatabase, migrated: Path, tmp_path: Path
+    source: SourceDatabase, migrated: Path, tmp_path: Path
 ) -> None:
     target_change("UPDATE people SET name = 'other'")
     entry = {
@@ -187,7 +181,7 @@ def test_a_column_that_the_workflow_leaves_out_is_no_gap(
 
 
 def test_names_filters_and_keys_of_both_sides_are_obeyed(
-    source: PostgreSQLDatabase, migrated: Path, tmp_path: Path
+    source: SourceDatabase, migrated: Path, tmp_path: Path
 ) -> None:
     target_change(
         'CREATE TABLE humans AS SELECT id AS number, upper(name) AS "Full Name", salary FROM people; '
@@ -217,7 +211,7 @@ def test_names_filters_and_keys_of_both_sides_are_obeyed(
     ],
 )
 def test_names_that_the_tables_don_t_have_are_told_with_the_cure(
-    source: PostgreSQLDatabase, migrated: Path, tmp_path: Path, entry: dict[str, Any], told: str
+    source: SourceDatabase, migrated: Path, tmp_path: Path, entry: dict[str, Any], told: str
 ) -> None:
     result = validate(validation_file(tmp_path, source, {"fully_qualified_name": "people", **entry}, **only_rows()))
     assert result.exit_code == 2
@@ -225,14 +219,14 @@ def test_names_that_the_tables_don_t_have_are_told_with_the_cure(
 
 
 def test_an_error_of_one_table_keeps_no_other_from_its_validation(
-    source: PostgreSQLDatabase, migrated: Path, tmp_path: Path
+    source: SourceDatabase, migrated: Path, tmp_path: Path
 ) -> None:
     file = validation_file(tmp_path, source, {"fully_qualified_name": "ghosts"}, {"fully_qualified_name": "pets"})
     found = {one["table"]: one["verdict"] for one in as_json(file)["tables"]}
     assert found == {"ghosts": "inconclusive", "pets": "pass"}
 
 
-def test_masked_findings_show_no_values(source: PostgreSQLDatabase, migrated: Path, tmp_path: Path) -> None:
+def test_masked_findings_show_no_values(source: SourceDatabase, migrated: Path, tmp_path: Path) -> None:
     target_change(
         "UPDATE people SET name = 'secret-canary' WHERE id = 7; UPDATE people SET salary = 987654.25 WHERE id = 8"
     )
@@ -247,7 +241,7 @@ def test_masked_findings_show_no_values(source: PostgreSQLDatabase, migrated: Pa
 
 
 def test_results_are_tables_of_the_validation_schema(
-    source: PostgreSQLDatabase, migrated: Path, tmp_path: Path, migration_home: Path
+    source: SourceDatabase, migrated: Path, tmp_path: Path, migration_home: Path
 ) -> None:
     target_change("UPDATE people SET name = name || ' ' WHERE id = 7")
     file = validation_file(tmp_path, source, **only_rows())
@@ -265,7 +259,7 @@ def test_results_are_tables_of_the_validation_schema(
 
 
 def test_reports_of_two_workflows_stand_beside_each_other_in_the_result_tables(
-    source: PostgreSQLDatabase, migrated: Path, tmp_path: Path, migration_home: Path
+    source: SourceDatabase, migrated: Path, tmp_path: Path, migration_home: Path
 ) -> None:
     validate(migrated)
     validate(validation_file(tmp_path, source))
@@ -275,7 +269,7 @@ def test_reports_of_two_workflows_stand_beside_each_other_in_the_result_tables(
 
 
 def test_a_validation_workflow_has_an_asset_per_table_with_its_checks(
-    source: PostgreSQLDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     validation_file(tmp_path, source)
     monkeypatch.setenv("MIGRATION_WORKFLOWS", str(tmp_path))
@@ -301,7 +295,7 @@ def test_a_validation_workflow_has_an_asset_per_table_with_its_checks(
 
 
 def test_the_checks_link_the_report(
-    source: PostgreSQLDatabase, migrated: Path, tmp_path: Path, migration_home: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceDatabase, migrated: Path, tmp_path: Path, migration_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = validation_file(tmp_path, source)
     monkeypatch.setenv("MIGRATION_WORKFLOWS", str(tmp_path))
@@ -323,13 +317,13 @@ def test_the_checks_link_the_report(
 
 
 @pytest.mark.parametrize("command", ["plan", "run"])
-def test_a_validation_cannot_be_run_as_a_migration(source: PostgreSQLDatabase, tmp_path: Path, command: str) -> None:
+def test_a_validation_cannot_be_run_as_a_migration(source: SourceDatabase, tmp_path: Path, command: str) -> None:
     result = CliRunner().invoke(main, [command, str(validation_file(tmp_path, source))])
     assert result.exit_code == 2
     assert "use `migrate validate" in result.output
 
 
-def test_check_knows_validation_files(source: PostgreSQLDatabase, tmp_path: Path) -> None:
+def test_check_knows_validation_files(source: SourceDatabase, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["check", str(validation_file(tmp_path, source))])
     assert result.exit_code == 0
     assert "2 tables" in result.output
@@ -340,7 +334,7 @@ def test_check_knows_validation_files(source: PostgreSQLDatabase, tmp_path: Path
 
 
 def test_a_source_that_is_not_there_exits_with_2(
-    source: PostgreSQLDatabase, migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceDatabase, migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCE_POSTGRESQL_PORT", "1")
     result = validate(validation_file(tmp_path, source))
@@ -349,7 +343,7 @@ def test_a_source_that_is_not_there_exits_with_2(
 
 
 def test_a_corrupted_load_is_not_published(
-    source: PostgreSQLDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check `fingerprint` sees what counts and schemas don't."""
     from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
@@ -363,7 +357,7 @@ def test_a_corrupted_load_is_not_published(
         return loaded
 
     monkeypatch.setattr(DuckDBWarehouse, "copy_into", corrupting)
-    file = write_workflow(tmp_path, source.database, [table("people")])
+    file = write_workflow(tmp_path, source, [table("people")])
     succeeded, tables = migrate(file)
     assert not succeeded
     checks = {check["name"]: check for check in tables["people"]["checks"]}

@@ -15,6 +15,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from migration_assets.platforms.canonical_sql import CanonicalSQL
+from migration_assets.platforms.measures import Measures
 from migration_assets.platforms.types import ColumnType, Kind
 
 Row = Mapping[str, object]
@@ -229,6 +230,10 @@ class SourcePlatform(ABC):
     @abstractmethod
     def canonical_sql(self, run: QueryRunner) -> CanonicalSQL:
         """The platform's SQL for fingerprints; `run` asks the server what it has to know of it."""
+
+    def measures(self, run: QueryRunner) -> Measures:
+        """The platform's SQL for the figures of columns; `run` asks the server what it has to know of it."""
+        return Measures(self.dialect)
 
     @abstractmethod
     def fold(self, identifier: str) -> str:
@@ -454,6 +459,11 @@ class TargetPlatform(ABC):
     @abstractmethod
     def canonical_sql(self) -> CanonicalSQL:
         """The platform's SQL for fingerprints."""
+
+    @property
+    def measures(self) -> Measures:
+        """The platform's SQL for the figures of columns."""
+        return Measures(self.dialect)
 
     @abstractmethod
     def fold(self, identifier: str) -> str:

@@ -32,11 +32,11 @@ SCALE_BITS = 200
 
 _BUCKETS = """\
 SELECT {groups}, {count} AS row_count, {high} AS high, {low} AS low
-FROM (SELECT {hashed} FROM {relation}{where}) AS hashed
+FROM ({hashed}) AS hashed
 GROUP BY {by}"""
 _COLUMNS = """\
 SELECT {count} AS row_count, {sums}
-FROM (SELECT {hashed} FROM {relation}{where}) AS hashed"""
+FROM ({hashed}) AS hashed"""
 _ROWS = "SELECT {outputs} FROM {relation}{where}"
 _BOUNDS = "SELECT MIN({key}) AS low, MAX({key}) AS high FROM {relation}{where}"
 
@@ -127,8 +127,7 @@ class CanonicalSQL(ABC):
         """
         groups = {"bucket": self.bucket(columns, buckets)}
         if mark is not None:
-            groups["marked"] = f"CASE WHEN {mark} THEN 1 ELSE 0 END"
-        grouped = ", ".join(f"{value} AS {name}" for name, value in groups.items())
+            groups["marked"] = _marked(mark)
         return _BUCKETS.format_map(
             {
                 "groups": ", ".join(f"{name} AS {name}" for name in groups),
@@ -136,19 +135,15 @@ class CanonicalSQL(ABC):
                 "count": self.count,
                 "high": self.sum_of(self.high("h")),
                 "low": self.sum_of(self.low("h")),
-                "hashed": f"{grouped}, {self.hash(self.row_text(columns))} AS h{self.fence_column}",
-                "relation": relation,
-                "where": _where(where),
+                "hashed": self.hashed(relation, where, groups, {"h": self.row_text(columns)}),
             }
         )
 
     def total_query(self, relation: str, columns: Sequence[CanonicalColumn], where: str | None) -> str:
         """SQL for `row_count`, `high`, `low` of all rows."""
         sums = f"{self.sum_of(self.high('h'))} AS high, {self.sum_of(self.low('h'))} AS low"
-        hashed = f"{self.hash(self.row_text(columns))} AS h{self.fence_column}"
-        return _COLUMNS.format_map(
-            {"count": self.count, "sums": sums, "hashed": hashed, "relation": relation, "where": _where(where)}
-        )
+        hashed = self.hashed(relation, where, {}, {"h": self.row_text(columns)})
+        return _COLUMNS.format_map({"count": self.count, "sums": sums, "hashed": hashed})
 
     def column_query(
         self,
@@ -159,35 +154,59 @@ class CanonicalSQL(ABC):
     ) -> str:
         """SQL for `row_count` and, per column, `high_<n>` and `low_<n>`: the column's fingerprint with its key."""
         prefix = [self.token(column) for column in key]
-        hashes = [f"{self.hash(self.join([*prefix, self.token(column)]))} AS h{n}" for n, column in enumerate(columns)]
+        texts = {f"h{n}": self.join([*prefix, self.token(column)]) for n, column in enumerate(columns)}
         sums = [
             f"{self.sum_of(lane(f'h{n}'))} AS {name}_{n}"
             for n in range(len(columns))
             for name, lane in (("high", self.high), ("low", self.low))
         ]
-        return _COLUMNS.format_map(
-            {
-                "count": self.count,
-                "sums": ", ".join(sums),
-                "hashed": ", ".join(hashes) + self.fence_column,
-                "relation": relation,
-                "where": _where(where),
-            }
-        )
+        hashed = self.hashed(relation, where, {}, texts)
+        return _COLUMNS.format_map({"count": self.count, "sums": ", ".join(sums), "hashed": hashed})
 
-    def rows_query(self, relation: str, columns: Sequence[CanonicalColumn], where: str | None, bucket: str) -> str:
-        """SQL for `bucket`, `c0`, `c1`, …: the canonical texts of the rows, NULL for NULL."""
-        outputs = ", ".join(
-            [f"{bucket} AS bucket", *(f"{self.text(column)} AS c{n}" for n, column in enumerate(columns))]
-        )
-        return _ROWS.format_map({"outputs": outputs, "relation": relation, "where": _where(where)})
+    def hashed(self, relation: str, where: str | None, others: Mapping[str, str], texts: Mapping[str, str]) -> str:
+        """SQL for one row for each of a relation's, with other columns and the hashes of texts, each computed once.
+
+        Args:
+            others: SQL of columns by name.
+            texts: SQL of texts by the names that their hashes get.
+        """
+        outputs = [f"{value} AS {name}" for name, value in others.items()]
+        outputs += [f"{self.hash(text)} AS {name}" for name, text in texts.items()]
+        selected = ", ".join(outputs) + self.fence_column
+        return _ROWS.format_map({"outputs": selected, "relation": relation, "where": _where(where)})
+
+    def hashable(self, columns: Sequence[CanonicalColumn]) -> str | None:
+        """A condition for the rows whose hashes the platform can compute, never NULL; None when it can for all.
+
+        The worker hashes the others, by the texts of `rows_query`, and adds the sums.
+        """
+        return None
+
+    def rows_query(
+        self,
+        relation: str,
+        columns: Sequence[CanonicalColumn],
+        where: str | None,
+        bucket: str,
+        mark: str | None = None,
+    ) -> str:
+        """SQL for `bucket`, `c0`, `c1`, …: the canonical texts of the rows, NULL for NULL.
+
+        Args:
+            mark: a condition: before the texts comes `marked`, which is '1' for the rows that meet it, and '0' else.
+        """
+        outputs = [f"{bucket} AS bucket"]
+        if mark is not None:
+            outputs.append(f"{_marked(mark, quote=True)} AS marked")
+        outputs += [f"{self.fetched(column)} AS c{n}" for n, column in enumerate(columns)]
+        return _ROWS.format_map({"outputs": ", ".join(outputs), "relation": relation, "where": _where(where)})
 
     def keys_query(
         self, relation: str, key: Sequence[CanonicalColumn], where: str | None, *, with_values: bool = False
     ) -> str:
         """SQL for `row_text`, that of the key alone, and if wanted `k0`, `k1`, …: the key's values as they stand."""
         values = [f"{column.expression} AS k{n}" for n, column in enumerate(key)] if with_values else []
-        outputs = ", ".join([f"{self.row_text(key)} AS row_text", *values])
+        outputs = ", ".join([f"{self.for_drivers(self.row_text(key))} AS row_text", *values])
         return _ROWS.format_map({"outputs": outputs, "relation": relation, "where": _where(where)})
 
     def bounds_query(self, relation: str, key: CanonicalColumn, where: str | None = None) -> str:
@@ -200,7 +219,7 @@ class CanonicalSQL(ABC):
             return buckets.expression
         if isinstance(buckets, HashBuckets):
             return self.hex_digits(self.row_text(buckets.columns or columns), buckets.digits)
-        offset = f"({self.as_bigint(buckets.column.expression)} - {_number(buckets.origin)})"
+        offset = f"({self.as_bigint(buckets.column.expression)} - {self.whole(buckets.origin)})"
         return f"({offset} - {self.modulo(offset, buckets.width)})"
 
     def in_buckets(self, columns: Sequence[CanonicalColumn], buckets: Buckets, wanted: Collection[Bucket]) -> str:
@@ -214,10 +233,10 @@ class CanonicalSQL(ABC):
             key, offsets = buckets.column.expression, sorted(int(bucket) for bucket in present)
             ranges = _ranges(offsets, buckets)
             if len(ranges) <= MOST_RANGES:
-                conditions += [f"({key} >= {_number(low)} AND {key} < {_number(high)})" for low, high in ranges]
+                conditions += [f"({key} >= {self.whole(low)} AND {key} < {self.whole(high)})" for low, high in ranges]
             else:
-                between = f"{key} >= {_number(ranges[0][0])} AND {key} < {_number(ranges[-1][1])}"
-                conditions += [f"({between} AND {self._in(found, [_number(offset) for offset in offsets])})"]
+                between = f"{key} >= {self.whole(ranges[0][0])} AND {key} < {self.whole(ranges[-1][1])}"
+                conditions += [f"({between} AND {self._in(found, [self.whole(offset) for offset in offsets])})"]
         return " OR ".join(conditions) or self.never
 
     def number_of(self, conditions: Sequence[str], absent: str | None) -> str:
@@ -225,7 +244,7 @@ class CanonicalSQL(ABC):
         return number_of(conditions, absent, self.deepest_case)
 
     def _in(self, value: str, wanted: Sequence[str]) -> str:
-        return f"{value} IN ({', '.join(wanted)})" if wanted else self.never
+        return self.in_list(value, wanted) if wanted else self.never
 
     # -- texts --------------------------------------------------------------------------------------
 
@@ -240,9 +259,7 @@ class CanonicalSQL(ABC):
             text = self._hashed_if_long(column, text, text if column.type.kind is Kind.UUID else self.escaped(text))
         elif column.canonical.kind is CanonicalKind.BINARY:
             text = self._hashed_if_long(column, text, text)
-        if not column.nullable:
-            return text
-        return f"COALESCE({text}, {self.literal(NULL_TOKEN)})"
+        return self.or_else(text, self.literal(NULL_TOKEN)) if column.nullable else text
 
     def _hashed_if_long(self, column: CanonicalColumn, text: str, short: str) -> str:
         if column.type.kind is Kind.UUID or _longest(column.type) <= LONGEST_TEXT:
@@ -263,10 +280,18 @@ class CanonicalSQL(ABC):
             CanonicalKind.JSON: self.json,
         }[column.canonical.kind](column)
 
+    def fetched(self, column: CanonicalColumn) -> str:
+        """SQL of the canonical text for the worker, also of rows that aren't `hashable`."""
+        return self.text(column)
+
+    def for_drivers(self, text: str) -> str:
+        """A text of SQL in the form in which drivers read every character."""
+        return text
+
     def number(self, column: CanonicalColumn) -> str:
         """A decimal with exactly the canonical type's digits."""
         if column.type.kind is Kind.BOOLEAN:
-            value = self.boolean(column.expression)
+            value = column.expression
             text, scale = f"CASE WHEN {value} THEN '1' WHEN NOT {value} THEN '0' END", 0
         else:
             text, scale = self.decimal(column), column.type.scale or 0
@@ -283,10 +308,6 @@ class CanonicalSQL(ABC):
             return f"CASE WHEN RIGHT({text}, {len(zeros)}) = '{zeros}' THEN {cut} ELSE {self.without_zeros(text)} END"
         zeros = "0" * (digits - scale)
         return self.concatenated([text, f"'{zeros}'" if scale else f"'.{zeros}'"])
-
-    def boolean(self, value: str) -> str:
-        """A condition that is true for true, and NULL for NULL."""
-        return value
 
     def json(self, column: CanonicalColumn) -> str:
         """JSON as the platform prints it; the worker compares what differs by its meaning."""
@@ -359,6 +380,18 @@ class CanonicalSQL(ABC):
     def join(self, tokens: Sequence[str]) -> str:
         """Tokens with a bar between them."""
         return self.concatenated([part for token in tokens for part in ("'|'", token)][1:])
+
+    def or_else(self, text: str, other: str) -> str:
+        """A text, or another one for NULL."""
+        return f"COALESCE({text}, {other})"
+
+    def in_list(self, value: str, wanted: Sequence[str]) -> str:
+        """A condition for one of several values."""
+        return f"{value} IN ({', '.join(wanted)})"
+
+    def whole(self, value: int) -> str:
+        """A whole number of at most 64 bits."""
+        return f"({value})" if value < 0 else str(value)
 
     def sum_of(self, lane: str) -> str:
         """The exact sum of a lane, as a number of up to 38 digits."""
@@ -494,8 +527,9 @@ def _ranges(offsets: Sequence[int], buckets: RangeBuckets) -> list[tuple[int, in
     return ranges
 
 
-def _number(value: int) -> str:
-    return f"({value})" if value < 0 else str(value)
+def _marked(condition: str, *, quote: bool = False) -> str:
+    numbers = ("'1'", "'0'") if quote else ("1", "0")
+    return f"CASE WHEN {condition} THEN {numbers[0]} ELSE {numbers[1]} END"
 
 
 def _where(condition: str | None) -> str:

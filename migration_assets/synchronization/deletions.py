@@ -40,6 +40,7 @@ from migration_assets.validation.levels.buckets import (
     wanted_buckets,
 )
 from migration_assets.validation.levels.column_metrics import in_parts
+from migration_assets.validation.questions import Question, Within, keys_of, sums_of
 from migration_assets.validation.sides import Inquiry, Side, read_buckets, total
 
 FEW_KEYS = 10_000
@@ -228,30 +229,15 @@ class _Search:
         sums: tuple[dict[Bucket, Fingerprint], ...] = ({}, {}, {})
         wider, names = within or (buckets, ())
         for listed in in_parts(names, MOST_LISTED):
-            conditions = self._conditions(wider, listed) if within else (None, None)
+            some = [Within(one, listed) if within else None for one in (wider.of_source, wider.of_target)]
             of_source, of_target = self._inquiry.both(
                 step,
-                source.sql.bucket_query(
-                    source.relation,
-                    self._of_source,
-                    buckets.of_source,
-                    source.narrowed(conditions[0]),
-                    mark=self._changed,
-                ),
-                target.sql.bucket_query(
-                    target.relation, self._of_target, buckets.of_target, target.narrowed(conditions[1])
-                ),
+                sums_of(source, self._of_source, buckets.of_source, within=some[0], mark=self._changed),
+                sums_of(target, self._of_target, buckets.of_target, within=some[1]),
             )
             for found, rows in zip(sums, (*_by_mark(of_source), of_target), strict=True):
                 found.update(read_buckets(rows))
         return _KeySums(*sums)
-
-    def _conditions(self, buckets: PairedBuckets, wanted: Sequence[Bucket]) -> tuple[str, str]:
-        """The rows of some buckets, for both sides."""
-        return (
-            self._inquiry.source.sql.in_buckets(self._of_source, buckets.of_source, wanted),
-            self._inquiry.target.sql.in_buckets(self._of_target, buckets.of_target, wanted),
-        )
 
     def _unexplained(self, buckets: PairedBuckets, sums: _KeySums) -> list[Bucket]:
         """Buckets from which rows may have been deleted."""
@@ -260,15 +246,12 @@ class _Search:
         source, single = self._inquiry.source, buckets.of_single_keys()
         explained: set[Bucket] = set()
         for listed in _portions(candidates, lambda bucket: count(sums.changed, bucket)):
-            condition = f"({self._changed}) AND ({self._conditions(buckets, listed)[0]})"
-            rows = self._inquiry.one(
-                "hashes of changed keys",
-                source,
-                source.sql.bucket_query(source.relation, self._of_source, single.of_source, source.narrowed(condition)),
-            )
-            self._pulled_keys += len(rows)
+            some = Within(buckets.of_source, listed)
+            question = sums_of(source, self._of_source, single.of_source, within=some, condition=self._changed)
+            found_keys = read_buckets(self._inquiry.one("hashes of changed keys", source, question))
+            self._pulled_keys += len(found_keys)
             changed: dict[Bucket, list[Fingerprint]] = {}
-            for key, found in read_buckets(rows).items():
+            for key, found in found_keys.items():
                 changed.setdefault(buckets.holding(key), []).append(found)
             explained.update(bucket for bucket in listed if sums.are_updates(bucket, changed.get(bucket, [])))
         return [bucket for bucket in unexplained if bucket not in explained]
@@ -297,13 +280,13 @@ class _Search:
 
     def _only_of_target(self, buckets: PairedBuckets, sums: _KeySums, listed: Sequence[Bucket]) -> pa.Table:
         source, target = self._inquiry.source, self._inquiry.target
-        of_source, of_target = self._conditions(buckets, listed)
+        of_target = target.sql.in_buckets(self._of_target, buckets.of_target, listed)
         source_keys, target_keys = self._inquiry.both_read(
             "keys of unexplained buckets",
-            (source.sql.keys_query(source.relation, self._of_source, source.narrowed(of_source)), ["row_text"]),
-            (
+            keys_of(source, self._of_source, Within(buckets.of_source, listed)),
+            Question(
                 target.sql.keys_query(target.relation, self._of_target, target.narrowed(of_target), with_values=True),
-                ["row_text", *(f"k{number}" for number in range(len(self._key)))],
+                ("row_text", *(f"k{number}" for number in range(len(self._key)))),
             ),
         )
         self._pulled_keys += source_keys.num_rows + target_keys.num_rows

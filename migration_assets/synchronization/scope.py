@@ -19,7 +19,8 @@ from migration_assets.platforms.canonical_sql import ListedBuckets
 from migration_assets.resources.sources.base import Snapshot, SourceError
 from migration_assets.synchronization.progress import Progress
 from migration_assets.validation.migrations.source_facts import MovedRows, canonical_columns, source_fingerprint
-from migration_assets.validation.sides import read_buckets
+from migration_assets.validation.questions import sums_of
+from migration_assets.validation.sides import SourceSide, read_buckets
 
 MOST_RANGES = 200
 """Changed partitions that one condition names; of more, the metrics are not taken apart."""
@@ -133,9 +134,8 @@ def _checksums(
     absent = next((partition for partition in plan.partitions if partition.absent), None)
     ordered = [*ranges, *([absent] if absent else [])]
     number = sql.number_of([one.below for one in ranges if one.below is not None], absent.predicate if absent else None)
-    relation = plan.source.to_expression(with_database=False).sql(sql.dialect)
-    statement = sql.bucket_query(relation, canonical_columns(plan.columns, platform), ListedBuckets(number), plan.where)
-    found = read_buckets(snapshot.query(statement))
+    side = SourceSide(snapshot, sql, plan.source, plan.where)
+    found = read_buckets(side.answer(sums_of(side, canonical_columns(plan.columns, platform), ListedBuckets(number))))
     checksums = {one.key: found.get(place, Fingerprint.ZERO) for place, one in enumerate(ordered)}
     if len(found.keys() - set(range(len(ordered)))):
         raise SourceError(

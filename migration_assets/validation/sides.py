@@ -23,6 +23,7 @@ from migration_assets.platforms.types import TEXT
 from migration_assets.resources.sources.base import Reader, Snapshot
 from migration_assets.resources.warehouses.base import Answer, Warehouse
 from migration_assets.validation.differences.arrow_lane import fingerprints_by
+from migration_assets.validation.questions import Question, Relation
 from migration_assets.validation.results import Evidence
 from migration_assets.workflow import Budget
 
@@ -42,22 +43,17 @@ class UnreadableValueError(Exception):
     """A value is not what the type of its column says."""
 
 
-class Side(ABC):
+class Side(Relation, ABC):
     """One of the two tables.
 
     Attributes:
-        sql: the platform's SQL for fingerprints.
-        relation: the table as its queries name it.
-        where: the condition on its rows; None for all.
         moment: what keeps several queries at one state, in words; None when nothing does.
     """
 
     name: ClassVar[SideName]
 
     def __init__(self, sql: CanonicalSQL, relation: str, where: str | None, moment: str | None) -> None:
-        self.sql = sql
-        self.relation = relation
-        self.where = where
+        super().__init__(sql, relation, where)
         self.moment = moment
 
     @abstractmethod
@@ -72,10 +68,13 @@ class Side(ABC):
     def cancel(self) -> None:
         """Breaks off the statement that another thread is asking."""
 
-    def narrowed(self, condition: str | None) -> str | None:
-        """The side's own condition and another one."""
-        given = [f"({text})" for text in (self.where, condition) if text is not None]
-        return " AND ".join(given) or None
+    def answer(self, question: Question) -> list[Row]:
+        """The rows of an answer, those that the worker made included."""
+        rows = list(self.ask(question.statement).rows)
+        if question.rest is not None:
+            for table in self.read(question.rest.statement, question.rest.names):
+                rows += question.rest.answered(table).to_pylist()
+        return rows
 
 
 class SourceSide(Side):
@@ -83,9 +82,16 @@ class SourceSide(Side):
 
     name: ClassVar[SideName] = "source"
 
-    def __init__(self, snapshot: Snapshot, sql: CanonicalSQL, table: TableName, where: str | None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, sql: CanonicalSQL, table: TableName, where: str | None, *, pinned: bool = True
+    ) -> None:
+        """Prepares it.
+
+        Args:
+            pinned: whether all queries see one state, as `Snapshot.steady` says.
+        """
         relation = table.to_expression(with_database=False).sql(sql.dialect)
-        super().__init__(sql, relation, where, f"snapshot {snapshot.identity}")
+        super().__init__(sql, relation, where, f"snapshot {snapshot.identity}" if pinned else None)
         self._snapshot = snapshot
         self._reader: Reader | None = None
 
@@ -94,7 +100,7 @@ class SourceSide(Side):
 
     def read(self, statement: str, names: Sequence[str]) -> Iterator[pa.Table]:
         columns = [ReadColumn(name, TEXT, SourceColumn(name, "text", "text", nullable=True), name) for name in names]
-        with closing(self._snapshot.open_reader()) as self._reader:
+        with closing(self._snapshot.open_steady_reader()) as self._reader:
             yield from self._reader.read(statement, columns)
 
     def cancel(self) -> None:
@@ -149,46 +155,44 @@ class Inquiry:
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _threads: dict[SideName, ThreadPoolExecutor] = field(default_factory=dict)
 
-    def both(self, step: str, of_source: str, of_target: str) -> tuple[list[Row], list[Row]]:
-        """The answers to two queries, asked at the same time.
+    def both(self, step: str, of_source: str | Question, of_target: str | Question) -> tuple[list[Row], list[Row]]:
+        """The answers to two questions, asked at the same time.
 
         Raises:
             BudgetExceededError: the answers didn't come in time, or are more than may come.
             SourceError, WarehouseError: a side refused.
         """
-        answers = self._answers(step, {self.source: of_source, self.target: of_target})
+        answers = self._answers(step, {self.source: _question(of_source), self.target: _question(of_target)})
         return answers[self.source], answers[self.target]
 
-    def one(self, step: str, side: Side, statement: str) -> list[Row]:
-        """The answer to a query of one side.
+    def one(self, step: str, side: Side, question: Question) -> list[Row]:
+        """The answer to a question of one side.
 
         Raises:
             BudgetExceededError, SourceError, WarehouseError: as for `both`.
         """
-        return self._answers(step, {side: statement})[side]
+        return self._answers(step, {side: question})[side]
 
-    def both_read(
-        self, step: str, of_source: tuple[str, Sequence[str]], of_target: tuple[str, Sequence[str]]
-    ) -> tuple[pa.Table, pa.Table]:
-        """The answers to two queries as Arrow tables: for many rows, or for values that are the target's own.
+    def both_read(self, step: str, of_source: Question, of_target: Question) -> tuple[pa.Table, pa.Table]:
+        """The answers to two questions as Arrow tables: for many rows, or for values that are the target's own.
 
         Args:
-            of_source: the query, and the names that its columns get. They are texts.
-            of_target: likewise; its columns are of any type.
+            of_source: its columns are texts.
+            of_target: its columns are of any type.
 
         Raises:
             BudgetExceededError, SourceError, WarehouseError: as for `both`.
         """
-        queries = {self.source: of_source, self.target: of_target}
+        questions = {self.source: of_source, self.target: of_target}
         tables = self._at_once(
-            step, {side: partial(self._read, step, side, sql, names) for side, (sql, names) in queries.items()}
+            step, {side: partial(self._read, step, side, question) for side, question in questions.items()}
         )
         return tables[self.source], tables[self.target]
 
     def both_hashed(
-        self, step: str, of_source: str, of_target: str, columns: Mapping[str, CanonicalType]
+        self, step: str, of_source: Question, of_target: Question, columns: Mapping[str, CanonicalType]
     ) -> tuple[dict[Bucket, Fingerprint], dict[Bucket, Fingerprint]]:
-        """The fingerprints by bucket of two queries, whose rows the worker hashes: for what a platform can't.
+        """The fingerprints by bucket of the rows of two questions, which the worker hashes: for what a platform can't.
 
         Args:
             columns: the texts that are hashed, by name, in order; before them the queries have one called `bucket`.
@@ -197,15 +201,18 @@ class Inquiry:
             BudgetExceededError, SourceError, WarehouseError: as for `both`.
             UnreadableValueError: a text is not what its column says.
         """
-        statements = {self.source: of_source, self.target: of_target}
+        questions = {self.source: of_source, self.target: of_target}
         answers = self._at_once(
-            step, {side: partial(self._hashed, step, side, sql, columns) for side, sql in statements.items()}
+            step, {side: partial(self._hashed, step, side, question, columns) for side, question in questions.items()}
         )
         return answers[self.source], answers[self.target]
 
-    def _answers(self, step: str, statements: Mapping[Side, str]) -> dict[Side, list[Row]]:
-        answers = self._at_once(step, {side: partial(self._asked, side, sql) for side, sql in statements.items()})
-        rows = {side: self._noted(step, side, sql, *answers[side]) for side, sql in statements.items()}
+    def _answers(self, step: str, questions: Mapping[Side, Question]) -> dict[Side, list[Row]]:
+        answers = self._at_once(step, {side: partial(self._asked, step, side, one) for side, one in questions.items()})
+        rows = {}
+        for side, question in questions.items():
+            answer, seconds, of_worker = answers[side]
+            rows[side] = [*self._noted(step, side, question.statement, answer, seconds), *of_worker]
         self._require_within_budget(step)
         return rows
 
@@ -255,25 +262,62 @@ class Inquiry:
         shown = f"{limit:g}" if isinstance(limit, float) else f"{limit:,}"
         return f" (the budget of {shown} {unit}; raise validation_configuration.budget.{unit})"
 
-    def _asked(self, side: Side, statement: str) -> tuple[Answer, float]:
+    def _asked(self, step: str, side: Side, question: Question) -> tuple[Answer, float, list[Row]]:
         started = time.monotonic()
-        return side.ask(statement), time.monotonic() - started
+        answer, seconds = side.ask(question.statement), time.monotonic() - started
+        return answer, seconds, [row for table in self._rest(step, side, question) for row in table.to_pylist()]
 
     def _hashed(
-        self, step: str, side: Side, statement: str, columns: Mapping[str, CanonicalType]
+        self, step: str, side: Side, question: Question, columns: Mapping[str, CanonicalType]
     ) -> dict[Bucket, Fingerprint]:
-        started = time.monotonic()
         sums: dict[Bucket, Fingerprint] = {}
-        rows = size = 0
-        for table in side.read(statement, ["bucket", *columns]):
+        for table in self._tables(step, side, question, lambda: str(total(sums))):
             try:
                 found = fingerprints_by(table, columns, table.column("bucket"))
             except ValueError as error:
                 raise UnreadableValueError(f"{step}: a value of the {side.name} can't be read: {error}") from error
             for bucket, fingerprint in found.items():
                 sums[bucket] = sums.get(bucket, Fingerprint.ZERO) + fingerprint
+        return sums
+
+    def _read(self, step: str, side: Side, question: Question) -> pa.Table:
+        tables = [pa.table({name: pa.nulls(0) for name in question.names}), *self._tables(step, side, question)]
+        # Snowflake sends whole numbers in the smallest type that each batch fits.
+        return pa.concat_tables(tables, promote_options="permissive")
+
+    def _tables(
+        self, step: str, side: Side, question: Question, fingerprint: Callable[[], str | None] = lambda: None
+    ) -> Iterator[pa.Table]:
+        """The answer to a question, some megabytes at a time.
+
+        Args:
+            fingerprint: of what came, once all of it has.
+        """
+        yield from self._streamed(step, side, question.statement, question.names, fingerprint)
+        yield from self._rest(step, side, question)
+
+    def _rest(self, step: str, side: Side, question: Question) -> Iterator[pa.Table]:
+        """What the worker answers, where the platform can't."""
+        rest = question.rest
+        if rest is not None:
+            what = f"{step}, of rows that the {side.name} can't hash"
+            for table in self._streamed(what, side, rest.statement, rest.names):
+                yield rest.answered(table)
+
+    def _streamed(
+        self,
+        step: str,
+        side: Side,
+        statement: str,
+        names: Sequence[str],
+        fingerprint: Callable[[], str | None] = lambda: None,
+    ) -> Iterator[pa.Table]:
+        started = time.monotonic()
+        rows = size = 0
+        for table in side.read(statement, names):
             rows, size = rows + table.num_rows, size + table.nbytes
             self._count(step, table)
+            yield table
         evidence = Evidence(
             step=step,
             side=side.name,
@@ -282,30 +326,9 @@ class Inquiry:
             seconds=round(time.monotonic() - started, 3),
             rows=rows,
             bytes=size,
-            fingerprint=str(total(sums)),
+            fingerprint=fingerprint(),
         )
         self.evidence.append(evidence)
-        return sums
-
-    def _read(self, step: str, side: Side, statement: str, names: Sequence[str]) -> pa.Table:
-        started = time.monotonic()
-        tables = [pa.table({name: pa.nulls(0) for name in names})]
-        for table in side.read(statement, names):
-            self._count(step, table)
-            tables.append(table)
-        # Snowflake sends whole numbers in the smallest type that each batch fits.
-        joined = pa.concat_tables(tables, promote_options="permissive")
-        evidence = Evidence(
-            step=step,
-            side=side.name,
-            sql=statement,
-            query_id=None,
-            seconds=round(time.monotonic() - started, 3),
-            rows=joined.num_rows,
-            bytes=joined.nbytes,
-        )
-        self.evidence.append(evidence)
-        return joined
 
     def _count(self, step: str, table: pa.Table) -> None:
         with self._counting:
@@ -347,8 +370,12 @@ class Inquiry:
 
 
 def read_buckets(rows: Sequence[Row]) -> dict[Bucket, Fingerprint]:
-    """The rows of a bucket query."""
-    return {read_bucket(row.get("bucket")): Fingerprint.of(row) for row in rows}
+    """The rows of a bucket query, in which a bucket may be there several times."""
+    found: dict[Bucket, Fingerprint] = {}
+    for row in rows:
+        bucket = read_bucket(row.get("bucket"))
+        found[bucket] = found.get(bucket, Fingerprint.ZERO) + Fingerprint.of(row)
+    return found
 
 
 def total(buckets: Mapping[Bucket, Fingerprint]) -> Fingerprint:
@@ -359,6 +386,10 @@ def total(buckets: Mapping[Bucket, Fingerprint]) -> Fingerprint:
 def read_bucket(value: object) -> Bucket:
     """A bucket, whatever type the driver has for it."""
     return value if value is None or isinstance(value, str) else whole(value)
+
+
+def _question(asked: str | Question) -> Question:
+    return Question(asked) if isinstance(asked, str) else asked
 
 
 def _lowered(rows: list[Row]) -> list[Row]:

@@ -18,6 +18,8 @@ from migration_assets.workflow import load_workflow
 from migration_assets_tests.main_job import migrate, status, table, write_workflow
 from migration_assets_tests.servers import PostgreSQLDatabase
 
+pytestmark = pytest.mark.platforms("postgresql")
+
 WATERMARK: dict[str, Any] = {
     "synchronization": {
         "strategy": "watermark",
@@ -43,7 +45,7 @@ def file(dagster_in_memory: DagsterInstance, source: PostgreSQLDatabase, tmp_pat
         CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u SELECT generate_series(1, 20);
         """
     )
-    file = write_workflow(tmp_path, source.database, [table("t", **WATERMARK), table("u", **CHECKSUM)])
+    file = write_workflow(tmp_path, source, [table("t", **WATERMARK), table("u", **CHECKSUM)])
     assert migrate(file)[0]
     return file
 
@@ -97,7 +99,7 @@ def test_reset_knows_which_table_is_meant(source: PostgreSQLDatabase, file: Path
     assert unknown.exit_code == 2
     assert unknown.output == "there is no table nothing in the ledger; the tables are t, u\n"
 
-    other = write_workflow(tmp_path, source.database, [table("t", target={"tableName": "t2"})], name="other")
+    other = write_workflow(tmp_path, source, [table("t", target={"tableName": "t2"})], name="other")
     assert migrate(other)[0]
     ambiguous = call("reset", "t", "--yes")
     assert ambiguous.exit_code == 2

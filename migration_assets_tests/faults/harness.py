@@ -136,7 +136,7 @@ def play(case: Case, place: Field) -> None:
     """Plays one case, and asserts what must hold after it."""
     chosen = random.Random(case.seed)
     _create(place.database)
-    file = write_workflow(place.home, place.database.database, [table("t", **STRATEGIES[case.strategy])])
+    file = write_workflow(place.home, place.database, [table("t", **STRATEGIES[case.strategy])])
     if case.fault.startswith("store"):
         assert place.bucket is not None
         place.use_bucket(place.bucket.server.endpoint_url)

@@ -16,7 +16,7 @@ from migration_assets.planning import TablePlan
 from migration_assets.resources.ledger import GenerationRecord, Ledger
 from migration_assets.workflow import load_workflow
 from migration_assets_tests.main_job import TARGET_SCHEMA, errors, migrate, target_rows, verdicts
-from migration_assets_tests.servers import PostgreSQLDatabase
+from migration_assets_tests.source_servers import SourceDatabase
 
 WORKFLOW = "moved"
 SMALL = {"partitionSize": {"maxRowsPerPartition": 100}}
@@ -60,7 +60,7 @@ def target_contents(table: str, columns: str = "*") -> list[tuple[Any, ...]]:
     return sorted(target_rows(f'SELECT {columns} FROM "{table}"'), key=repr)
 
 
-def assert_same(source: PostgreSQLDatabase, *tables: str, columns: str = "*", where: str = "true") -> None:
+def assert_same(source: SourceDatabase, *tables: str, columns: str = "*", where: str = "true") -> None:
     """The targets hold exactly the rows of their sources."""
     for table in tables:
         wanted = source.fetch(f"SELECT {columns} FROM {table} WHERE {where}")

@@ -13,6 +13,8 @@ from migration_assets_tests.main_job import errors, migrate, table, target_rows,
 from migration_assets_tests.servers import PostgreSQLDatabase
 from migration_assets_tests.synchronization import live_source
 
+pytestmark = pytest.mark.platforms("postgresql")  # Which tells what a snapshot sees: live_table.py is for all.
+
 SMALL = {"partitionSize": {"maxRowsPerPartition": 300}}
 WATERMARK = {"strategy": "watermark", "watermarkColumn": "updated_at", "lookback": "30s"}
 STRATEGIES: dict[str, dict[str, Any]] = {
@@ -29,7 +31,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 def follow(source: PostgreSQLDatabase, folder: Path, keys: dict[str, Any], runs: int, **writing: bool) -> None:
     """Synchronizes while the source is written to, and holds the target against the snapshot each time."""
     live_source.create(source, 2000)
-    file = write_workflow(folder, source.database, [table("live", **keys)])
+    file = write_workflow(folder, source, [table("live", **keys)])
     for number in range(runs):
         with live_source.writers(source, **writing):
             succeeded, _ = migrate(file)

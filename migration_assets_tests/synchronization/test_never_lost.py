@@ -35,7 +35,7 @@ from migration_assets_tests.main_job import (
     verdicts,
     write_workflow,
 )
-from migration_assets_tests.servers import PostgreSQLDatabase
+from migration_assets_tests.source_servers import SourceDatabase
 
 CHECKSUM: dict[str, Any] = {"synchronization": {"strategy": "checksum"}}
 APPEND: dict[str, Any] = {"synchronization": {"strategy": "watermark", "watermarkColumn": "w"}}
@@ -83,11 +83,9 @@ def run(file: Path) -> dict[str, Any]:
 # -- the division -------------------------------------------------------------------------------
 
 
-def test_a_table_that_was_empty_at_first_is_not_cut_into_single_rows(
-    source: PostgreSQLDatabase, tmp_path: Path
-) -> None:
+def test_a_table_that_was_empty_at_first_is_not_cut_into_single_rows(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY, note text); ANALYZE t")
-    file = write_workflow(tmp_path, source.database, [table("t", **CHECKSUM)])
+    file = write_workflow(tmp_path, source, [table("t", **CHECKSUM)])
     run(file)
     source.execute("INSERT INTO t SELECT n, 'row' FROM generate_series(1, 1000) n")
     assert run(file)["partitions"] <= 10
@@ -98,12 +96,12 @@ def test_a_table_that_was_empty_at_first_is_not_cut_into_single_rows(
 
 @pytest.mark.parametrize("consistency", ["snapshot", "strict"])
 def test_rows_that_are_touched_between_a_crash_and_its_repeat_are_in_the_target(
-    source: PostgreSQLDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, consistency: str
+    source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, consistency: str
 ) -> None:
     source.execute(
         "CREATE TABLE t (id int PRIMARY KEY, w int NOT NULL); INSERT INTO t SELECT n, n FROM generate_series(1, 9) n"
     )
-    file = write_workflow(tmp_path, source.database, [table("t", **MERGE, consistency=consistency)])
+    file = write_workflow(tmp_path, source, [table("t", **MERGE, consistency=consistency)])
     failing_once(monkeypatch, staging.StagingRun, "_extract", lambda: RuntimeError("killed"))
     assert not migrate(file)[0]
     source.execute("UPDATE t SET w = 100 WHERE id = 5")
@@ -112,12 +110,12 @@ def test_rows_that_are_touched_between_a_crash_and_its_repeat_are_in_the_target(
 
 
 def test_a_committed_change_is_not_forgotten_when_the_warehouse_is_away_for_a_moment(
-    source: PostgreSQLDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source.execute(
         "CREATE TABLE t (id int PRIMARY KEY, note text); INSERT INTO t SELECT n, 'a' FROM generate_series(1, 30) n"
     )
-    file = write_workflow(tmp_path, source.database, [table("t", **CHECKSUM, **SMALL)])
+    file = write_workflow(tmp_path, source, [table("t", **CHECKSUM, **SMALL)])
     run(file)
     source.execute("UPDATE t SET note = 'b' WHERE id = 5")
     crash_before_the_end_is_written_down(monkeypatch)
@@ -131,13 +129,13 @@ def test_a_committed_change_is_not_forgotten_when_the_warehouse_is_away_for_a_mo
 
 @pytest.mark.parametrize("strategy", [CHECKSUM, DELETIONS], ids=["checksum", "deletions"])
 def test_deletions_alone_may_be_made_twice_after_a_crash(
-    source: PostgreSQLDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: dict[str, Any]
+    source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: dict[str, Any]
 ) -> None:
     source.execute(
         "CREATE TABLE t (id int PRIMARY KEY, w int NOT NULL); INSERT INTO t SELECT n, n FROM generate_series(1, 30) n"
     )
     source.execute("ANALYZE t")
-    file = write_workflow(tmp_path, source.database, [table("t", **{**SMALL, **strategy})])
+    file = write_workflow(tmp_path, source, [table("t", **{**SMALL, **strategy})])
     run(file)
     source.execute(
         "DELETE FROM t WHERE id BETWEEN 11 AND 14" if strategy is DELETIONS else "DELETE FROM t WHERE id <= 10"
@@ -149,10 +147,10 @@ def test_deletions_alone_may_be_made_twice_after_a_crash(
 
 
 def test_rows_with_a_text_watermark_are_not_doubled_when_the_warehouse_is_away_after_a_commit(
-    source: PostgreSQLDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY, w text NOT NULL); INSERT INTO t VALUES (1, 'a')")
-    file = write_workflow(tmp_path, source.database, [table("t", **APPEND)])
+    file = write_workflow(tmp_path, source, [table("t", **APPEND)])
     run(file)
     source.execute("INSERT INTO t VALUES (2, 'b')")
     crash_before_the_end_is_written_down(monkeypatch)
@@ -164,10 +162,10 @@ def test_rows_with_a_text_watermark_are_not_doubled_when_the_warehouse_is_away_a
 
 
 def test_a_target_that_was_dropped_while_a_change_was_unfinished_is_made_anew(
-    source: PostgreSQLDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY, w int NOT NULL); INSERT INTO t VALUES (1, 1)")
-    file = write_workflow(tmp_path, source.database, [table("t", **MERGE)])
+    file = write_workflow(tmp_path, source, [table("t", **MERGE)])
     run(file)
     source.execute("INSERT INTO t VALUES (2, 2)")
     failing_once(monkeypatch, factory, "load_partitions", lambda: RuntimeError("killed"))
@@ -179,10 +177,10 @@ def test_a_target_that_was_dropped_while_a_change_was_unfinished_is_made_anew(
 
 
 def test_a_key_that_was_missing_and_is_corrected_in_the_source_is_read_again(
-    source: PostgreSQLDatabase, tmp_path: Path
+    source: SourceDatabase, tmp_path: Path
 ) -> None:
     source.execute("CREATE TABLE t (id int, w int NOT NULL); INSERT INTO t VALUES (1, 1)")
-    file = write_workflow(tmp_path, source.database, [table("t", **MERGE)])
+    file = write_workflow(tmp_path, source, [table("t", **MERGE)])
     run(file)
     source.execute("INSERT INTO t VALUES (NULL, 2)")
     assert not migrate(file)[0]
@@ -192,12 +190,12 @@ def test_a_key_that_was_missing_and_is_corrected_in_the_source_is_read_again(
 
 
 def test_a_damaged_file_of_deleted_keys_is_written_again(
-    source: PostgreSQLDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source.execute(
         "CREATE TABLE t (id int PRIMARY KEY, w int NOT NULL); INSERT INTO t SELECT n, n FROM generate_series(1, 9) n"
     )
-    file = write_workflow(tmp_path, source.database, [table("t", **DELETIONS)])
+    file = write_workflow(tmp_path, source, [table("t", **DELETIONS)])
     run(file)
     source.execute("DELETE FROM t WHERE id = 5; INSERT INTO t VALUES (10, 10)")
     failing_once(monkeypatch, factory, "load_partitions", lambda: RuntimeError("killed"))
@@ -214,10 +212,10 @@ def test_a_damaged_file_of_deleted_keys_is_written_again(
 
 
 def test_a_run_that_was_broken_off_does_not_undo_a_reset(
-    source: PostgreSQLDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY, w int NOT NULL); INSERT INTO t VALUES (1, 1)")
-    file = write_workflow(tmp_path, source.database, [table("t", **MERGE)])
+    file = write_workflow(tmp_path, source, [table("t", **MERGE)])
     run(file)
     target_change("DELETE FROM t")
     reset_table("moved", "t")
@@ -229,10 +227,10 @@ def test_a_run_that_was_broken_off_does_not_undo_a_reset(
 
 
 def test_a_table_that_is_materialized_by_hand_after_a_reset_moves_all_rows(
-    source: PostgreSQLDatabase, tmp_path: Path
+    source: SourceDatabase, tmp_path: Path
 ) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY, w int NOT NULL); INSERT INTO t VALUES (1, 1)")
-    file = write_workflow(tmp_path, source.database, [table("t", **MERGE)])
+    file = write_workflow(tmp_path, source, [table("t", **MERGE)])
     run(file)
     source.execute("INSERT INTO t VALUES (2, 2)")
     run(file)
@@ -267,13 +265,13 @@ def by_hand(file: Path, keys: list[str], *steps: str) -> bool:
 
 
 def test_a_partition_that_changes_between_two_runs_by_hand_is_not_taken_for_unchanged(
-    source: PostgreSQLDatabase, tmp_path: Path
+    source: SourceDatabase, tmp_path: Path
 ) -> None:
     source.execute(
         "CREATE TABLE t (id int PRIMARY KEY, note text); INSERT INTO t SELECT n, 'a' FROM generate_series(1, 30) n"
     )
     source.execute("ANALYZE t")
-    file = write_workflow(tmp_path, source.database, [table("t", **CHECKSUM, **SMALL)])
+    file = write_workflow(tmp_path, source, [table("t", **CHECKSUM, **SMALL)])
     assert run(file)["partitions"] == 3
     source.execute("UPDATE t SET note = 'b' WHERE id = 25")
     assert by_hand(file, ["0001", "0002"], "staged", "loaded")
@@ -284,10 +282,10 @@ def test_a_partition_that_changes_between_two_runs_by_hand_is_not_taken_for_unch
 
 
 def test_a_target_that_is_materialized_again_without_staged_files_stays_proven(
-    source: PostgreSQLDatabase, tmp_path: Path
+    source: SourceDatabase, tmp_path: Path
 ) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
-    file = write_workflow(tmp_path, source.database, [table("t", stagedGenerations=0)])
+    file = write_workflow(tmp_path, source, [table("t", stagedGenerations=0)])
     assert verdicts(run(file))["row_count"] == "pass"
     by_hand(file, ["0001"], "target")
     assert verdicts(status("moved")["t"])["row_count"] == "pass"
@@ -296,15 +294,13 @@ def test_a_target_that_is_materialized_again_without_staged_files_stays_proven(
 # -- targets that were there before -------------------------------------------------------------
 
 
-def test_ranges_of_a_number_are_found_in_a_target_that_has_it_as_text(
-    source: PostgreSQLDatabase, tmp_path: Path
-) -> None:
+def test_ranges_of_a_number_are_found_in_a_target_that_has_it_as_text(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute(
         "CREATE TABLE t (id int PRIMARY KEY, note text); INSERT INTO t SELECT n, 'a' FROM generate_series(1, 30) n"
     )
     source.execute("ANALYZE t")
     target_change("CREATE TABLE t (id VARCHAR, note VARCHAR)")
-    file = write_workflow(tmp_path, source.database, [table("t", **CHECKSUM, **SMALL)])
+    file = write_workflow(tmp_path, source, [table("t", **CHECKSUM, **SMALL)])
     run(file)
     source.execute("UPDATE t SET note = 'b' WHERE id = 5")
     run(file)
@@ -313,26 +309,24 @@ def test_ranges_of_a_number_are_found_in_a_target_that_has_it_as_text(
 
 @pytest.mark.parametrize("strategy", [CHECKSUM, DELETIONS], ids=["checksum", "merge"])
 def test_a_target_with_a_primary_key_takes_changed_rows(
-    source: PostgreSQLDatabase, tmp_path: Path, strategy: dict[str, Any]
+    source: SourceDatabase, tmp_path: Path, strategy: dict[str, Any]
 ) -> None:
     source.execute(
         "CREATE TABLE t (id int PRIMARY KEY, w int NOT NULL); INSERT INTO t SELECT n, n FROM generate_series(1, 30) n"
     )
     target_change("CREATE TABLE t (id INTEGER PRIMARY KEY, w INTEGER NOT NULL)")
-    file = write_workflow(tmp_path, source.database, [table("t", **strategy)])
+    file = write_workflow(tmp_path, source, [table("t", **strategy)])
     run(file)
     source.execute("UPDATE t SET w = 100 WHERE id = 5; DELETE FROM t WHERE id = 6; INSERT INTO t VALUES (31, 101)")
     run(file)
     assert target_rows("SELECT id, w FROM t ORDER BY id") == source.fetch("SELECT id, w FROM t ORDER BY id")
 
 
-def test_rows_that_somebody_else_deletes_from_the_target_are_noticed(
-    source: PostgreSQLDatabase, tmp_path: Path
-) -> None:
+def test_rows_that_somebody_else_deletes_from_the_target_are_noticed(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute(
         "CREATE TABLE t (id int PRIMARY KEY, w int NOT NULL); INSERT INTO t SELECT n, n FROM generate_series(1, 30) n"
     )
-    file = write_workflow(tmp_path, source.database, [table("t", **DELETIONS)])
+    file = write_workflow(tmp_path, source, [table("t", **DELETIONS)])
     run(file)
     target_change("DELETE FROM t WHERE id <= 20")
     source.execute("INSERT INTO t VALUES (31, 31)")
@@ -348,12 +342,12 @@ def test_rows_that_somebody_else_deletes_from_the_target_are_noticed(
 
 
 def test_values_of_a_column_that_is_gone_survive_a_later_full_load_or_it_is_refused(
-    source: PostgreSQLDatabase, tmp_path: Path
+    source: SourceDatabase, tmp_path: Path
 ) -> None:
     source.execute(
         "CREATE TABLE t (id int PRIMARY KEY, w int NOT NULL, c text); INSERT INTO t VALUES (1, 1, 'precious')"
     )
-    file = write_workflow(tmp_path, source.database, [table("t", **MERGE, schemaDrift="evolve")])
+    file = write_workflow(tmp_path, source, [table("t", **MERGE, schemaDrift="evolve")])
     run(file)
     source.execute("ALTER TABLE t DROP COLUMN c; INSERT INTO t VALUES (2, 2)")
     run(file)
@@ -362,10 +356,10 @@ def test_values_of_a_column_that_is_gone_survive_a_later_full_load_or_it_is_refu
     assert target_rows("SELECT c FROM t WHERE id = 1") == [("precious",)]
 
 
-def test_a_column_that_became_finer_is_not_cut_without_a_word(source: PostgreSQLDatabase, tmp_path: Path) -> None:
+def test_a_column_that_became_finer_is_not_cut_without_a_word(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY, w int NOT NULL, moment timestamp(0))")
     source.execute("INSERT INTO t VALUES (1, 1, '2024-01-01 10:00:00')")
-    file = write_workflow(tmp_path, source.database, [table("t", **MERGE, schemaDrift="ignore")])
+    file = write_workflow(tmp_path, source, [table("t", **MERGE, schemaDrift="ignore")])
     run(file)
     source.execute("ALTER TABLE t ALTER COLUMN moment TYPE timestamp(6)")
     source.execute("INSERT INTO t VALUES (2, 2, '2024-01-01 10:00:00.123456')")
@@ -378,10 +372,10 @@ def test_a_column_that_became_finer_is_not_cut_without_a_word(source: PostgreSQL
 
 
 def test_a_row_without_watermark_that_takes_the_place_of_another_is_not_lost(
-    source: PostgreSQLDatabase, tmp_path: Path
+    source: SourceDatabase, tmp_path: Path
 ) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY, w int); INSERT INTO t VALUES (1, 1), (2, NULL)")
-    file = write_workflow(tmp_path, source.database, [table("t", **APPEND)])
+    file = write_workflow(tmp_path, source, [table("t", **APPEND)])
     run(file)
     source.execute("UPDATE t SET w = 5 WHERE id = 2; INSERT INTO t VALUES (3, NULL)")
     succeeded, found = migrate(file)
@@ -390,17 +384,19 @@ def test_a_row_without_watermark_that_takes_the_place_of_another_is_not_lost(
 
 
 WATERMARKS = {
-    "char(6)": "lpad(n::text, 6, '0')",
-    "varchar(6)": "lpad(n::text, 6, '0')",
-    "numeric": "n + 0.5",
+    "char(6)": "right('000000' || n, 6)",
+    "varchar(6)": "right('000000' || n, 6)",
     "numeric(20,3)": "n + 0.125",
     "real": "n + 0.1",
     "double precision": "n + 0.1",
     "date": "date '2024-01-01' + n",
-    "timestamp": "timestamp '2024-01-01' + n * interval '1.000001 s'",
-    "timestamptz": "timestamptz '2024-01-01 00:00+00' + n * interval '1.000001 s'",
-    "time": "time '00:00' + n * interval '1.000001 s'",
-    "uuid": "('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid",
+    "timestamp": "timestamp '2024-01-01' + n * interval '1000001 microseconds'",
+    "time": "time '00:00' + n * interval '1000001 microseconds'",
+    "uuid": "('00000000-0000-0000-0000-' || right('000000000000' || n, 12))::uuid",
+}
+WATERMARKS_OF_POSTGRESQL = {
+    "numeric": "n + 0.5",
+    "timestamptz": "timestamptz '2024-01-01 00:00+00' + n * interval '1000001 microseconds'",
     "interval": "n * interval '1 day'",
     '"char"': 'chr(64 + n)::"char"',
     "inet": "('10.0.0.' || n)::inet",
@@ -410,12 +406,13 @@ WATERMARKS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", [APPEND, DELETIONS], ids=["append", "merge"])
-def test_a_watermark_may_be_of_many_types(source: PostgreSQLDatabase, tmp_path: Path, strategy: dict[str, Any]) -> None:
-    tables = {f"t{number}": (kind, value) for number, (kind, value) in enumerate(WATERMARKS.items())}
+def test_a_watermark_may_be_of_many_types(source: SourceDatabase, tmp_path: Path, strategy: dict[str, Any]) -> None:
+    kinds = {**WATERMARKS, **(WATERMARKS_OF_POSTGRESQL if source.platform == "postgresql" else {})}
+    tables = {f"t{number}": (kind, value) for number, (kind, value) in enumerate(kinds.items())}
     for name, (kind, value) in tables.items():
         source.execute(f"CREATE TABLE {name} (id int PRIMARY KEY, w {kind} NOT NULL)")
         source.execute(f"INSERT INTO {name} SELECT n, {value} FROM generate_series(1, 5) n")
-    file = write_workflow(tmp_path, source.database, [table(name, **strategy) for name in tables])
+    file = write_workflow(tmp_path, source, [table(name, **strategy) for name in tables])
     migrate(file)
     for name, (_, value) in tables.items():
         source.execute(f"INSERT INTO {name} SELECT n, {value} FROM generate_series(6, 10) n")
@@ -433,37 +430,41 @@ def test_a_watermark_may_be_of_many_types(source: PostgreSQLDatabase, tmp_path: 
     assert not list(wrong), wrong
 
 
+@pytest.mark.platforms("postgresql")
 @pytest.mark.parametrize("kind", ["bit(8)", "money"])
 def test_a_watermark_whose_text_does_not_say_its_value_is_refused(
-    source: PostgreSQLDatabase, tmp_path: Path, kind: str
+    source: SourceDatabase, tmp_path: Path, kind: str
 ) -> None:
     source.execute(f"CREATE TABLE t (id int PRIMARY KEY, w {kind} NOT NULL)")
-    assert not migrate(write_workflow(tmp_path, source.database, [table("t", **APPEND)]))[0]
+    assert not migrate(write_workflow(tmp_path, source, [table("t", **APPEND)]))[0]
     assert "doesn't say its value" in errors("moved")[0]["error"]
 
 
 KEYS = {
-    "char(6)": "lpad(n::text, 6, '0')",
+    "char(6)": "right('000000' || n, 6)",
     "text": "chr(64 + n % 60) || n",
-    "numeric": "(n - 15) + 0.5",
     "numeric(20,3)": "(n - 15) + 0.125",
     "date": "date '2024-01-01' + n",
-    "timestamp": "timestamp '2024-01-01' + n * interval '1.000001 s'",
-    "timestamptz": "timestamptz '2024-01-01 00:00+00' + n * interval '1.000001 s'",
+    "timestamp": "timestamp '2024-01-01' + n * interval '1000001 microseconds'",
     "uuid": "md5(n::text)::uuid",
     "bigint": "n - 15",
     "double precision": "n + 0.1",
-    "inet": "('10.0.0.' || n)::inet",
     "boolean": "n % 2 = 0",
+}
+KEYS_OF_POSTGRESQL = {
+    "numeric": "(n - 15) + 0.5",
+    "timestamptz": "timestamptz '2024-01-01 00:00+00' + n * interval '1000001 microseconds'",
+    "inet": "('10.0.0.' || n)::inet",
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["checksum", "merge"])
-def test_a_key_may_be_of_many_types(source: PostgreSQLDatabase, tmp_path: Path, strategy: str) -> None:
+def test_a_key_may_be_of_many_types(source: SourceDatabase, tmp_path: Path, strategy: str) -> None:
+    kinds = {**KEYS, **(KEYS_OF_POSTGRESQL if source.platform == "postgresql" else {})}
     tables = {
         f"t{number}": (kind, value)
-        for number, (kind, value) in enumerate(KEYS.items())
+        for number, (kind, value) in enumerate(kinds.items())
         if strategy == "checksum" or kind != "boolean"
     }
     listed = []
@@ -477,7 +478,7 @@ def test_a_key_may_be_of_many_types(source: PostgreSQLDatabase, tmp_path: Path, 
         else:
             keys = {**DELETIONS, "primaryKeyColumns": ['"K""ey"']}
         listed.append(table(name, **keys, columnNameMappings=[{"sourceName": '"K""ey"', "targetName": '"ke\'y"'}]))
-    file = write_workflow(tmp_path, source.database, listed)
+    file = write_workflow(tmp_path, source, listed)
     migrate(file)
     for name in tables:
         source.execute(f"UPDATE {name} SET w = 100 + n WHERE n IN (5, 17)")
@@ -513,13 +514,13 @@ def killed_after(monkeypatch: pytest.MonkeyPatch, partition: str, *, with_facts:
 
 
 def test_a_partition_that_changes_between_two_attempts_is_not_taken_for_unchanged(
-    source: PostgreSQLDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source.execute(
         "CREATE TABLE t (id int PRIMARY KEY, note text); INSERT INTO t SELECT n, 'a' FROM generate_series(1, 30) n"
     )
     source.execute("ANALYZE t")
-    file = write_workflow(tmp_path, source.database, [table("t", **CHECKSUM, **SMALL)])
+    file = write_workflow(tmp_path, source, [table("t", **CHECKSUM, **SMALL)])
     assert run(file)["partitions"] == 3
     source.execute("UPDATE t SET note = 'b' WHERE id IN (5, 15)")
     killed_after(monkeypatch, "0001", with_facts=True)
@@ -533,13 +534,13 @@ def test_a_partition_that_changes_between_two_attempts_is_not_taken_for_unchange
 
 
 def test_a_strict_table_that_is_read_again_is_read_up_to_its_newest_watermark(
-    source: PostgreSQLDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY, w int NOT NULL)")
     source.execute("INSERT INTO t SELECT n, n FROM generate_series(1, 30) n")
     source.execute("ANALYZE t")
     keys = {**MERGE, **SMALL, "consistency": "strict", "columnNamesToPartitionBy": ["id"]}
-    file = write_workflow(tmp_path, source.database, [table("t", **keys)])
+    file = write_workflow(tmp_path, source, [table("t", **keys)])
     killed_after(monkeypatch, "0001", with_facts=True)
     assert not migrate(file)[0]
     source.execute("UPDATE t SET w = 100 WHERE id = 5")
@@ -550,9 +551,9 @@ def test_a_strict_table_that_is_read_again_is_read_up_to_its_newest_watermark(
 # -- schedules ----------------------------------------------------------------------------------
 
 
-def test_a_schedule_goes_on_after_a_run_was_killed(source: PostgreSQLDatabase, tmp_path: Path) -> None:
+def test_a_schedule_goes_on_after_a_run_was_killed(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
-    file = write_workflow(tmp_path, source.database, [table("t")], schedule="0 * * * *")
+    file = write_workflow(tmp_path, source, [table("t")], schedule="0 * * * *")
     run(file)
     workflow = load_workflow(file)
     deployment = current_deployment()
@@ -571,9 +572,9 @@ def test_a_schedule_goes_on_after_a_run_was_killed(source: PostgreSQLDatabase, t
         assert schedule.evaluate_tick(context).run_requests
 
 
-def test_a_workflow_ends_when_one_of_its_tables_was_reset_meanwhile(source: PostgreSQLDatabase, tmp_path: Path) -> None:
+def test_a_workflow_ends_when_one_of_its_tables_was_reset_meanwhile(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)")
-    file = write_workflow(tmp_path, source.database, [table("t"), table("u")])
+    file = write_workflow(tmp_path, source, [table("t"), table("u")])
     migrate(file)
     with open_ledger() as ledger:
         ledger.set_workflow_status("moved", WorkflowStatus.EXECUTING)

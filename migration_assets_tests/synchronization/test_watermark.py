@@ -9,7 +9,7 @@ import pytest
 
 from migration_assets.cli.session import reset_table
 from migration_assets_tests.main_job import table, target_change, target_rows, write_workflow
-from migration_assets_tests.servers import PostgreSQLDatabase
+from migration_assets_tests.source_servers import SourceDatabase
 from migration_assets_tests.synchronization.runs import (
     SMALL,
     WORKFLOW,
@@ -45,10 +45,10 @@ ROWS = """
 
 
 def test_new_rows_are_added_once_also_with_the_watermark_that_was_read_last(
-    source: PostgreSQLDatabase, tmp_path: Path, migration_home: Path
+    source: SourceDatabase, tmp_path: Path, migration_home: Path
 ) -> None:
     source.execute(ROWS)
-    file = write_workflow(tmp_path, source.database, [table("t", **watermark())])
+    file = write_workflow(tmp_path, source, [table("t", **watermark())])
     synchronize(file)
     source.execute(
         """
@@ -80,39 +80,37 @@ def test_new_rows_are_added_once_also_with_the_watermark_that_was_read_last(
 
 
 STEPS = {
-    "timestamptz": ("timestamptz '2024-10-27 00:59:59.999999+00'", "interval '1 microsecond'"),
-    "numeric(38, 10)": ("1234567890123456789012345678.0123456789", "0.0000000001"),
-    "bigint": ("9223372036854775000", "1"),
-    "text": ("'Äb'", None),
+    "timestamp": ("'2024-10-27 00:59:59.999999'", "'2024-10-27 01:00:00'"),
+    "numeric(38, 10)": ("1234567890123456789012345678.0123456789", "1234567890123456789012345678.0123456790"),
+    "bigint": ("9223372036854775000", "9223372036854775001"),
+    "text": ("'Äb'", "'Äba'"),
 }
+INSTANTS = {"timestamptz": ("'2024-10-27 00:59:59.999999+00'", "'2024-10-27 01:00:00+00'")}
+"""DuckDB has no type for those of SQL Server, which keep their offset."""
 
 
-def test_watermarks_of_every_kind_are_followed_to_their_last_digit(source: PostgreSQLDatabase, tmp_path: Path) -> None:
-    names = {f"t{number}": kind for number, kind in enumerate(STEPS)}
+def test_watermarks_of_every_kind_are_followed_to_their_last_digit(source: SourceDatabase, tmp_path: Path) -> None:
+    steps = {**STEPS, **(INSTANTS if source.platform == "postgresql" else {})}
+    names = {f"t{number}": kind for number, kind in enumerate(steps)}
     for name, kind in names.items():
-        start, step = STEPS[kind]
-        following = f"({start})::{kind} + {step}" if step else f"{start} || 'a'"
+        start, _ = steps[kind]
         source.execute(
-            f"""
-            CREATE TABLE {name} (id int, seen {kind});
-            INSERT INTO {name} VALUES (1, {start}), (2, {start});
-            CREATE TABLE later_{name} AS SELECT 3 AS id, ({following})::{kind} AS seen;
-            """
+            f"CREATE TABLE {name} (id int, seen {kind}); INSERT INTO {name} VALUES (1, {start}), (2, {start})"
         )
-    file = write_workflow(tmp_path, source.database, [table(name, **watermark()) for name in names])
+    file = write_workflow(tmp_path, source, [table(name, **watermark()) for name in names])
     synchronize(file)
-    for name in names:
-        source.execute(f"INSERT INTO {name} TABLE later_{name}")
+    for name, kind in names.items():
+        source.execute(f"INSERT INTO {name} VALUES (3, {steps[kind][1]})")
 
     tables = synchronize(file)
 
-    assert {names[name]: row["rows"] for name, row in tables.items()} == dict.fromkeys(STEPS, 1)
+    assert {names[name]: row["rows"] for name, row in tables.items()} == dict.fromkeys(steps, 1)
     assert_same(source, *names)
 
 
-def test_a_text_watermark_that_comes_again_is_refused_with_the_cure(source: PostgreSQLDatabase, tmp_path: Path) -> None:
+def test_a_text_watermark_that_comes_again_is_refused_with_the_cure(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute("CREATE TABLE t (id int, seen text); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
-    file = write_workflow(tmp_path, source.database, [table("t", **watermark())])
+    file = write_workflow(tmp_path, source, [table("t", **watermark())])
     synchronize(file)
     source.execute("INSERT INTO t VALUES (3, 'b')")
 
@@ -122,12 +120,12 @@ def test_a_text_watermark_that_comes_again_is_refused_with_the_cure(source: Post
     assert "set trackModifications to true" in told
 
 
-def test_rows_that_come_late_are_found_with_lookback_only(source: PostgreSQLDatabase, tmp_path: Path) -> None:
+def test_rows_that_come_late_are_found_with_lookback_only(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute(ROWS + "CREATE TABLE looked AS TABLE t; CREATE TABLE counted AS SELECT id, id AS seen FROM t;")
     source.execute("INSERT INTO counted VALUES (200, 200)")
     file = write_workflow(
         tmp_path,
-        source.database,
+        source,
         [
             table("t", **watermark()),
             table("looked", **watermark(lookback="30s")),
@@ -150,10 +148,10 @@ def test_rows_that_come_late_are_found_with_lookback_only(source: PostgreSQLData
 
 
 def test_rows_without_a_watermark_are_moved_by_the_first_run_and_not_lost_later(
-    source: PostgreSQLDatabase, tmp_path: Path
+    source: SourceDatabase, tmp_path: Path
 ) -> None:
     source.execute(ROWS + "UPDATE t SET seen = NULL WHERE id <= 3")
-    file = write_workflow(tmp_path, source.database, [table("t", **watermark())])
+    file = write_workflow(tmp_path, source, [table("t", **watermark())])
     synchronize(file)
     assert_same(source, "t")
     source.execute("INSERT INTO t VALUES (101, NULL, 'new')")
@@ -169,21 +167,22 @@ def test_rows_without_a_watermark_are_moved_by_the_first_run_and_not_lost_later(
     assert_same(source, "t")
 
 
+@pytest.mark.platforms("postgresql")
 @pytest.mark.parametrize("kind", ["timestamp", "float8"])
-def test_an_endless_watermark_is_refused(source: PostgreSQLDatabase, tmp_path: Path, kind: str) -> None:
+def test_an_endless_watermark_is_refused(source: SourceDatabase, tmp_path: Path, kind: str) -> None:
     source.execute(f"CREATE TABLE t (id int PRIMARY KEY, seen {kind}); INSERT INTO t VALUES (1, 'infinity')")
 
-    told = refused(write_workflow(tmp_path, source.database, [table("t", **watermark())]))["t"]
+    told = refused(write_workflow(tmp_path, source, [table("t", **watermark())]))["t"]
 
     assert "The largest value of 'seen' is infinity" in told.replace("Infinity", "infinity")
     assert "whereClauseCriteria" in told
 
 
-def test_a_table_that_was_empty_at_first_is_followed(source: PostgreSQLDatabase, tmp_path: Path) -> None:
+def test_a_table_that_was_empty_at_first_is_followed(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY, seen timestamp, note text)")
     source.execute("CREATE TABLE merged (id int PRIMARY KEY, seen timestamp, note text)")
     file = write_workflow(
-        tmp_path, source.database, [table("t", **watermark()), table("merged", **merging(trackDeletions=True))]
+        tmp_path, source, [table("t", **watermark()), table("merged", **merging(trackDeletions=True))]
     )
     synchronize(file)
     for name in ("t", "merged"):
@@ -195,9 +194,9 @@ def test_a_table_that_was_empty_at_first_is_followed(source: PostgreSQLDatabase,
     assert_same(source, "t", "merged")
 
 
-def test_many_new_rows_are_divided_by_the_watermark(source: PostgreSQLDatabase, tmp_path: Path) -> None:
+def test_many_new_rows_are_divided_by_the_watermark(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute(ROWS + "ANALYZE t")
-    file = write_workflow(tmp_path, source.database, [table("t", **watermark(), **SMALL)])
+    file = write_workflow(tmp_path, source, [table("t", **watermark(), **SMALL)])
     synchronize(file)
     source.execute(
         "INSERT INTO t SELECT n, timestamp '2024-06-01' + n * interval '1 second', '' FROM generate_series(101, 500) n;"
@@ -215,10 +214,10 @@ def test_many_new_rows_are_divided_by_the_watermark(source: PostgreSQLDatabase, 
 
 
 def test_rows_are_updated_and_added_and_columns_of_the_target_s_own_keep_their_values(
-    source: PostgreSQLDatabase, tmp_path: Path
+    source: SourceDatabase, tmp_path: Path
 ) -> None:
     source.execute(ROWS + "UPDATE t SET seen = NULL WHERE id IN (7, 8)")
-    file = write_workflow(tmp_path, source.database, [table("t", **merging())])
+    file = write_workflow(tmp_path, source, [table("t", **merging())])
     synchronize(file)
     target_change("ALTER TABLE t ADD COLUMN remark VARCHAR; UPDATE t SET remark = 'kept ' || id")
     source.execute(
@@ -243,9 +242,9 @@ def test_rows_are_updated_and_added_and_columns_of_the_target_s_own_keep_their_v
     assert (remarks[5], remarks[7], remarks[50], remarks[101]) == ("kept 5", "kept 7", "kept 50", None)
 
 
-def test_of_a_key_that_comes_twice_the_newest_row_wins(source: PostgreSQLDatabase, tmp_path: Path) -> None:
+def test_of_a_key_that_comes_twice_the_newest_row_wins(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute("CREATE TABLE t (id int, seen timestamp, note text); INSERT INTO t VALUES (1, '2024-05-01', 'old')")
-    file = write_workflow(tmp_path, source.database, [table("t", **merging())])
+    file = write_workflow(tmp_path, source, [table("t", **merging())])
     synchronize(file)
     source.execute(
         """
@@ -261,12 +260,12 @@ def test_of_a_key_that_comes_twice_the_newest_row_wins(source: PostgreSQLDatabas
     assert (found[1], found[3]) == ("newest", "x")
     assert found[2] in ("same time", "same time, too")
     assert materialized("target", 1)[None]["rows replaced by newer ones of their key"] == 4
-    assert progress()["watermark"] == "2024-05-03 00:00:00"
+    assert progress()["watermark"].removesuffix(".000000") == "2024-05-03 00:00:00"
 
 
-def test_a_row_without_key_is_refused_by_name(source: PostgreSQLDatabase, tmp_path: Path) -> None:
+def test_a_row_without_key_is_refused_by_name(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute("CREATE TABLE t (id int, seen timestamp, note text); INSERT INTO t VALUES (1, '2024-05-01', 'old')")
-    file = write_workflow(tmp_path, source.database, [table("t", **merging())])
+    file = write_workflow(tmp_path, source, [table("t", **merging())])
     synchronize(file)
     source.execute("INSERT INTO t VALUES (NULL, '2024-05-02', 'nobody'), (1, '2024-05-02', 'new')")
 
@@ -278,7 +277,7 @@ def test_a_row_without_key_is_refused_by_name(source: PostgreSQLDatabase, tmp_pa
 
 @pytest.mark.parametrize("strategy", ["merge", "append", "checksum"])
 def test_a_target_with_a_primary_key_is_changed_like_any_other(
-    source: PostgreSQLDatabase, tmp_path: Path, strategy: str
+    source: SourceDatabase, tmp_path: Path, strategy: str
 ) -> None:
     source.execute(ROWS)
     target_change(
@@ -290,7 +289,7 @@ def test_a_target_with_a_primary_key_is_changed_like_any_other(
         "append": watermark(lookback="5s"),
         "checksum": {"synchronization": {"strategy": "checksum"}},
     }[strategy]
-    file = write_workflow(tmp_path, source.database, [table("t", replaceExisting=True, **keys)])
+    file = write_workflow(tmp_path, source, [table("t", replaceExisting=True, **keys)])
     synchronize(file)
     changed = "UPDATE t SET note = 'changed', seen = '2024-06-01' WHERE id = 5; DELETE FROM t WHERE id = 6;"
     source.execute("INSERT INTO t VALUES (101, '2024-06-01', 'new');" + (changed if strategy != "append" else ""))
@@ -306,10 +305,10 @@ def test_a_target_with_a_primary_key_is_changed_like_any_other(
 # -- deleted ------------------------------------------------------------------------------------
 
 
-def test_deleted_rows_and_those_that_left_the_filter_are_deleted(source: PostgreSQLDatabase, tmp_path: Path) -> None:
+def test_deleted_rows_and_those_that_left_the_filter_are_deleted(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute(ROWS)
     keys = merging(trackDeletions=True)
-    file = write_workflow(tmp_path, source.database, [table("t", whereClauseCriteria="note <> 'hidden'", **keys)])
+    file = write_workflow(tmp_path, source, [table("t", whereClauseCriteria="note <> 'hidden'", **keys)])
     synchronize(file)
     source.execute(
         """
@@ -328,11 +327,9 @@ def test_deleted_rows_and_those_that_left_the_filter_are_deleted(source: Postgre
     assert_same(source, "t", where="note <> 'hidden'")
 
 
-def test_more_deletions_than_the_limit_are_refused_until_it_is_raised(
-    source: PostgreSQLDatabase, tmp_path: Path
-) -> None:
+def test_more_deletions_than_the_limit_are_refused_until_it_is_raised(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute(ROWS)
-    file = write_workflow(tmp_path, source.database, [table("t", **merging(trackDeletions=True))])
+    file = write_workflow(tmp_path, source, [table("t", **merging(trackDeletions=True))])
     synchronize(file)
     source.execute("DELETE FROM t WHERE id <= 21; INSERT INTO t VALUES (101, '2024-06-02', 'new')")
 
@@ -340,7 +337,7 @@ def test_more_deletions_than_the_limit_are_refused_until_it_is_raised(
 
     assert "raise synchronization.deletionLimit (now 0.2)" in told
 
-    file = write_workflow(tmp_path, source.database, [table("t", **merging(trackDeletions=True, deletionLimit=0.21))])
+    file = write_workflow(tmp_path, source, [table("t", **merging(trackDeletions=True, deletionLimit=0.21))])
     row = synchronize(file)["t"]
     assert (row["synchronization"]["keys_deleted"], row["rows"]) == (21, 1)
     assert_same(source, "t")
@@ -350,12 +347,12 @@ def test_more_deletions_than_the_limit_are_refused_until_it_is_raised(
 
 
 def test_what_decides_over_the_target_s_contents_makes_the_next_run_a_full_load(
-    source: PostgreSQLDatabase, tmp_path: Path
+    source: SourceDatabase, tmp_path: Path
 ) -> None:
     source.execute(ROWS)
 
     def file(**keys: object) -> Path:
-        return write_workflow(tmp_path, source.database, [table("t", **{**merging(), **keys})])
+        return write_workflow(tmp_path, source, [table("t", **{**merging(), **keys})])
 
     synchronize(file())
     target_change("ALTER TABLE t ADD COLUMN remark VARCHAR")
@@ -385,14 +382,14 @@ def test_what_decides_over_the_target_s_contents_makes_the_next_run_a_full_load(
     assert target_contents("t", "id, seen, remark") == sorted(wanted, key=repr)
 
 
-def test_how_rows_are_moved_may_change_between_two_runs(source: PostgreSQLDatabase, tmp_path: Path) -> None:
+def test_how_rows_are_moved_may_change_between_two_runs(source: SourceDatabase, tmp_path: Path) -> None:
     source.execute(ROWS + "CREATE TABLE checked (id int PRIMARY KEY)")
     checksum: dict[str, Any] = {"synchronization": {"strategy": "checksum"}}
 
     def file(**keys: object) -> Path:
         return write_workflow(
             tmp_path,
-            source.database,
+            source,
             [
                 table("t", **{**merging(trackDeletions=True), **keys}),
                 table("checked", **{**checksum, **{k: v for k, v in keys.items() if k != "synchronization"}}),
@@ -414,13 +411,9 @@ def test_how_rows_are_moved_may_change_between_two_runs(source: PostgreSQLDataba
         assert planned["checked"].synchronization.mode == "ranges", change
 
 
-def test_a_watermark_that_can_not_be_followed_is_refused_in_the_plan(
-    source: PostgreSQLDatabase, tmp_path: Path
-) -> None:
-    source.execute("CREATE TABLE a (id int PRIMARY KEY, doc json); CREATE TABLE b (id int PRIMARY KEY, seen text)")
-    file = write_workflow(
-        tmp_path, source.database, [table("a", **watermark("doc")), table("b", **watermark(lookback="1h"))]
-    )
+def test_a_watermark_that_can_not_be_followed_is_refused_in_the_plan(source: SourceDatabase, tmp_path: Path) -> None:
+    source.execute("CREATE TABLE a (id int PRIMARY KEY, doc xml); CREATE TABLE b (id int PRIMARY KEY, seen text)")
+    file = write_workflow(tmp_path, source, [table("a", **watermark("doc")), table("b", **watermark(lookback="1h"))])
 
     first, second = plan_problems(file)
 

@@ -14,6 +14,8 @@ import sqlglot
 from sqlglot import exp
 
 from migration_assets.platforms import types
+from migration_assets.platforms.measures import Measures
+from migration_assets.platforms.sqlserver.measures import SQLServerMeasures
 from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.validation.levels.column_metrics import (
     MetricColumn,
@@ -61,16 +63,21 @@ def test_the_cases_cover_every_kind() -> None:
     assert {kind.kind for kind in KINDS.values()} == set(Kind)
 
 
-@pytest.mark.parametrize("dialect", ["postgres", "duckdb", "snowflake"])
-def test_the_query_is_read_back_as_it_was_meant(dialect: str) -> None:
-    columns = [MetricColumn(name, kind, f'"{name}"') for name, kind in KINDS.items()]
+POSTGRESQL = Measures("postgres", sums_any_digits=True)
+ALL_MEASURES = [POSTGRESQL, Measures("duckdb"), Measures("snowflake")]
 
-    text = metrics_query(TABLE, columns, '"integer" > 1 OR "text" = \'x\'', dialect).sql(dialect=dialect)
+
+@pytest.mark.parametrize("measures", ALL_MEASURES, ids=lambda measures: measures.dialect)
+def test_the_query_is_read_back_as_it_was_meant(measures: Measures) -> None:
+    columns = [MetricColumn(name, kind, f'"{name}"') for name, kind in KINDS.items()]
+    dialect = measures.dialect
+
+    text = metrics_query(TABLE, columns, '"integer" > 1 OR "text" = \'x\'', measures).sql(dialect=dialect)
 
     read = sqlglot.parse_one(text, dialect=dialect)
     assert read.sql(dialect=dialect) == text
     assert isinstance(read, exp.Select)
-    sums = {"decimal": ["count", "min", "max", "sum_high", "sum_low"]} if dialect != "postgres" else {}
+    sums = {"decimal": ["count", "min", "max", "sum_high", "sum_low"]} if not measures.sums_any_digits else {}
     names = [output.alias for output in read.expressions]
     assert names == [
         "row_count",
@@ -80,7 +87,7 @@ def test_the_query_is_read_back_as_it_was_meant(dialect: str) -> None:
 
 
 def test_the_query_of_no_columns_counts() -> None:
-    assert metrics_query(TABLE, [], None, "postgres").sql(dialect="postgres") == (
+    assert metrics_query(TABLE, [], None, POSTGRESQL).sql(dialect="postgres") == (
         'SELECT COUNT(*) AS row_count FROM "S"."My Table"'
     )
 
@@ -98,7 +105,7 @@ def test_columns_come_in_as_many_parts_as_they_need(columns: int, sizes: list[in
 def test_the_largest_part_has_fewer_columns_than_postgresql_allows() -> None:
     column = MetricColumn("x", types.TEXT, '"x"', counts_empty=True, counts_distinct=True)
 
-    query = metrics_query(TABLE, in_parts([column] * 1000)[0], None, "postgres")
+    query = metrics_query(TABLE, in_parts([column] * 1000)[0], None, POSTGRESQL)
 
     assert len(query.expressions) <= 1664
 
@@ -117,18 +124,18 @@ def test_the_largest_part_has_fewer_columns_than_postgresql_allows() -> None:
         (types.decimal(38, 10), ["sum_high", "sum_low"]),
     ],
 )
-@pytest.mark.parametrize("dialect", ["duckdb", "snowflake"])
+@pytest.mark.parametrize("measures", [*ALL_MEASURES[1:], SQLServerMeasures()], ids=lambda measures: measures.dialect)
 def test_numbers_whose_sum_may_be_too_long_are_summed_up_in_parts(
-    kind: ColumnType, parts: list[str], dialect: str
+    kind: ColumnType, parts: list[str], measures: Measures
 ) -> None:
     column = MetricColumn("x", kind, '"x"')
 
-    def sums(dialect: str) -> list[str]:
-        query = metrics_query(TABLE, [column], None, dialect)
+    def sums(measures: Measures) -> list[str]:
+        query = metrics_query(TABLE, [column], None, measures)
         return [name.removeprefix("c0_") for name in query.named_selects if "sum" in name]
 
-    assert sums(dialect) == parts
-    assert sums("postgres") == ["sum"]
+    assert sums(measures) == parts
+    assert sums(POSTGRESQL) == ["sum"]
 
 
 @pytest.mark.parametrize("precision", [29, 38])
@@ -146,7 +153,7 @@ def test_sums_in_parts_are_exact(precision: int, scale: int, sign: int) -> None:
         connection.execute(f"CREATE TABLE t (x {kind})")
         rows = [[f"{Decimal(number).scaleb(-scale, EXACT):f}"] for number in [*numbers, *numbers, -sign]]
         connection.executemany("INSERT INTO t VALUES (?)", rows)
-        query = metrics_query(exp.to_table("t"), [column], None, "duckdb").sql(dialect="duckdb")
+        query = metrics_query(exp.to_table("t"), [column], None, Measures("duckdb")).sql(dialect="duckdb")
         (row,) = connection.sql(query).to_arrow_table().to_pylist()
 
     total = read_metrics(row, [column])["x"]["sum"]

@@ -30,6 +30,8 @@ from migration_assets.workflow import SourceTable, TargetTable, ValidationTable
 from migration_assets_tests.platforms.postgresql.source import Source
 from migration_assets_tests.servers import PostgreSQLDatabase
 
+POSTGRESQL = PostgreSQL().measures(lambda _: [])
+
 
 def config(**keys: Any) -> ValidationTable:
     """A table of a workflow with some keys of its own."""
@@ -65,7 +67,7 @@ def level(kind: ColumnType, *names: str, skipped: Any = None, **keys: Any) -> Me
         for name in names or ("x",)
     )
     alignment = Alignment((), compared, (), skipped or {}, (), ())
-    return MetricsLevel(alignment, config(**keys), PostgreSQL(), DuckDB())
+    return MetricsLevel(alignment, config(**keys), POSTGRESQL, DuckDB().measures)
 
 
 def figures(row_count: int, **metrics: object) -> Row:
@@ -266,7 +268,7 @@ def test_a_summary_tells_what_differs() -> None:
 @pytest.mark.parametrize("platform", [DuckDB(), Snowflake()], ids=lambda platform: platform.name)
 def test_queries_are_read_back_as_they_were_meant(platform: TargetPlatform) -> None:
     alignment = level(types.TEXT)._alignment
-    found = MetricsLevel(alignment, config(distinct_metrics=True), PostgreSQL(), platform)
+    found = MetricsLevel(alignment, config(distinct_metrics=True), POSTGRESQL, platform.measures)
 
     source = found.source_query('"s"."t"', "a = 1 OR b = 2")
     target = found.target_query('"S"."T"', "\"A\" = 'x'")
@@ -282,7 +284,7 @@ def test_queries_are_read_back_as_they_were_meant(platform: TargetPlatform) -> N
 
 def test_a_target_at_a_moment_is_queried_at_it() -> None:
     relation = '"D"."S"."T" AT (TIMESTAMP => CAST(\'2024-01-01\' AS TIMESTAMPLTZ))'
-    found = MetricsLevel(level(types.JSON)._alignment, config(), PostgreSQL(), Snowflake())
+    found = MetricsLevel(level(types.JSON)._alignment, config(), POSTGRESQL, Snowflake().measures)
 
     assert found.target_query(relation, None).endswith(f"FROM {relation}")
 
@@ -386,7 +388,7 @@ class Pair:
         name = TableName(self.database.database, "public", "t")
         target = self.warehouse.describe(name)
         assert target is not None
-        with self.source.open_snapshot(self.database.database) as snapshot:
+        with self.source.open_snapshot(name, strict=False) as snapshot:
             table = self.source.platform.describe(snapshot.query, name)
             alignment = align(
                 wanted,
@@ -397,7 +399,8 @@ class Pair:
                 run=snapshot.query,
             )
             self.alignments.append(alignment)
-            level = MetricsLevel(alignment, wanted, self.source.platform, self.warehouse.platform)
+            of_source = self.source.platform.measures(snapshot.query)
+            level = MetricsLevel(alignment, wanted, of_source, self.warehouse.platform.measures)
             source_rows = [
                 snapshot.query(part.source_query("public.t", wanted.where_clause))[0] for part in level.parts()
             ]

@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from migration_assets.planning import TablePlan, plan_table
 from migration_assets.platforms.base import ReadColumn, TableName
+from migration_assets.platforms.postgresql import PostgreSQL
 from migration_assets.platforms.types import Kind
 from migration_assets.resources.sources.base import Snapshot
 from migration_assets.resources.sources.postgresql import PostgreSQLSource
@@ -106,7 +107,7 @@ def moved(
     """Moves a table, spoils the target with a statement if one is given, and compares the metrics."""
     warehouse = DuckDBWarehouse(directory=str(folder))
     plan = planned(source, warehouse, database, **keys)
-    with source.open_snapshot(database) as snapshot:
+    with source.open_snapshot(plan.source, strict=False) as snapshot:
         facts = collect_source_facts(plan, source.platform, snapshot, "s1", MovedRows(plan.where))
         rows = staged(plan, source, snapshot)
     folder.mkdir(exist_ok=True)
@@ -258,7 +259,7 @@ def test_a_source_that_can_not_be_measured_says_why(
     database = postgresql_database.database
     postgresql_database.execute("CREATE TABLE t AS SELECT 1e308::double precision AS a FROM generate_series(1, 10)")
     plan = planned(source, DuckDBWarehouse(directory="/nowhere"), database)
-    with source.open_snapshot(database) as snapshot:
+    with source.open_snapshot(plan.source, strict=False) as snapshot:
         facts = collect_source_facts(plan, source.platform, snapshot, "s1", MovedRows(plan.where))
 
         assert (facts.rows, facts.metrics) == (None, None)
@@ -269,7 +270,7 @@ def test_a_source_that_can_not_be_measured_says_why(
 def test_a_table_name_is_quoted_for_the_source() -> None:
     name = TableName("d", 's"s', "t")
 
-    query = metrics_query(name.to_expression(with_database=False), [], None, "postgres")
+    query = metrics_query(name.to_expression(with_database=False), [], None, PostgreSQL().measures(lambda _: []))
 
     assert query.sql(dialect="postgres") == 'SELECT COUNT(*) AS row_count FROM "s""s"."t"'
     assert isinstance(query, exp.Select)

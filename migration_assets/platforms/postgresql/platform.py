@@ -21,6 +21,7 @@ from migration_assets.platforms.base import (
     TableName,
 )
 from migration_assets.platforms.canonical_sql import CanonicalSQL
+from migration_assets.platforms.measures import Measures
 from migration_assets.platforms.postgresql import (
     catalogue,
     extraction,
@@ -50,6 +51,9 @@ class PostgreSQL(SourcePlatform):
         encoding = run("SHOW server_encoding")[0]["server_encoding"]
         # A database in SQL_ASCII holds the bytes as they came; they are taken for UTF-8, as when they are moved.
         return PostgreSQLSQL(is_utf8=encoding in ("UTF8", "SQL_ASCII"))
+
+    def measures(self, run: QueryRunner) -> Measures:
+        return Measures(self.dialect, sums_any_digits=True)
 
     def fold(self, identifier: str) -> str:
         return sql.fold(identifier)

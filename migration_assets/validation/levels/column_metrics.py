@@ -20,7 +20,8 @@ import sqlglot
 from sqlglot import exp
 
 from migration_assets.platforms.base import Row
-from migration_assets.platforms.types import MAX_DECIMAL_PRECISION, ColumnType, Kind
+from migration_assets.platforms.measures import Measures
+from migration_assets.platforms.types import MAX_DECIMAL_PRECISION, ColumnType, Kind, integer
 from migration_assets.validation.results import Value
 
 ROW_COUNT = "row_count"
@@ -65,57 +66,23 @@ class MetricDifference:
     target: Value
 
 
-def measurable(expression: str, column_type: ColumnType, base_type: str, dialect: str) -> str:
-    """SQL of a source's value in a type that has lengths and sums.
-
-    What is read of a source is a value's text: an enum, an address or a number under a check of its digits has the
-    text that is wanted, but not yet the type.
-
-    Args:
-        expression: SQL of the value, as a `ColumnMapping` has it.
-        column_type: the type that the value has after reading.
-        base_type: the source's bare type of the column.
-    """
-    value = sqlglot.parse_one(expression, dialect=dialect)
-    # CONCAT writes a value as it is extracted, where a cast may add to it (PostgreSQL: the mask of an inet).
-    as_text = exp.Concat(expressions=[value.copy(), exp.Literal.string("")], safe=True, coalesce=True)
-    kind = column_type.kind
-    if kind is Kind.TEXT and base_type in _PADDED_TYPES and isinstance(value, exp.Cast):
-        # The length of a padded value is that without its padding; the cast would cost five times as much.
-        value = value.this
-    elif kind is Kind.TEXT and base_type not in _TEXT_TYPES:
-        value = exp.Case().when(value.is_(exp.null()).not_(), as_text)
-    elif kind is Kind.INTEGER and isinstance(value, exp.Column) and base_type not in _INTEGER_TYPES:
-        value = exp.Case().when(value.is_(exp.null()).not_(), exp.cast(as_text, exp.DataType.Type.BIGINT))
-    elif kind is Kind.DECIMAL and not isinstance(value, exp.Column):
-        exact = exp.DataType.build(f"DECIMAL({column_type.precision}, {column_type.scale})")
-        value = exp.cast(value, exact)
-    return value.sql(dialect=dialect)
-
-
-def is_measurable(column_type: ColumnType, base_type: str) -> bool:
-    """Whether a source's column has lengths and sums as it is, so that its plain name will do."""
-    if column_type.kind is Kind.TEXT:
-        return base_type in _TEXT_TYPES
-    if column_type.is_numeric:
-        return base_type in _NUMBER_TYPES
-    return True
-
-
 def in_parts(things: Sequence[_Thing], size: int = COLUMNS_PER_QUERY) -> list[Sequence[_Thing]]:
     """What goes into one query each, in order; without columns there is still a query, which counts the rows."""
     return [things[start : start + size] for start in range(0, len(things) or 1, size)]
 
 
-def metrics_query(table: exp.Table, columns: Sequence[MetricColumn], where: str | None, dialect: str) -> exp.Select:
+def metrics_query(
+    table: exp.Table, columns: Sequence[MetricColumn], where: str | None, measures: Measures
+) -> exp.Select:
     """One SELECT of one row: `row_count`, then `c<position>_<metric>` per column.
 
     Sums of long numbers come in two parts, which `read_metrics` adds up.
     """
-    outputs: list[exp.Expr] = [exp.Count(this=exp.Star()).as_(ROW_COUNT)]
+    dialect = measures.dialect
+    outputs: list[exp.Expr] = [exp.Count(this=exp.Star(), big_int=True).as_(ROW_COUNT)]
     for position, column in enumerate(columns):
         value = sqlglot.parse_one(column.expression, dialect=dialect)
-        for metric, aggregate in _aggregates(column, value, dialect):
+        for metric, aggregate in _aggregates(column, value, measures):
             outputs.append(aggregate.as_(f"c{position}_{metric}"))
     query = exp.select(*outputs).from_(table)
     return query.where(exp.paren(sqlglot.parse_one(where, dialect=dialect))) if where else query
@@ -149,47 +116,37 @@ def compare_metrics(
     return differences
 
 
-_TEXT_TYPES = ("text", "character varying", "varchar", "bpchar", "char", "nvarchar", "nchar")
-_PADDED_TYPES = ("bpchar",)
-_INTEGER_TYPES = ("tinyint", "smallint", "integer", "int", "bigint")
-_NUMBER_TYPES = (*_INTEGER_TYPES, "numeric", "decimal", "real", "float", "double precision")
-
-
-def _aggregates(column: MetricColumn, value: exp.Expr, dialect: str) -> list[tuple[str, exp.Expr]]:
+def _aggregates(column: MetricColumn, value: exp.Expr, measures: Measures) -> list[tuple[str, exp.Expr]]:
     column_type = column.type
-    aggregates: list[tuple[str, exp.Expr]] = [("count", exp.Count(this=value.copy()))]
+    aggregates = [("count", measures.count(value))]
     if column.counts_distinct:
-        aggregates.append(("distinct", exp.Count(this=exp.Distinct(expressions=[value.copy()]))))
+        aggregates.append(("distinct", measures.distinct(value, column_type)))
     if column.only_counted:
         return aggregates
-
-    def call(name: str, argument: exp.Expr) -> exp.Expr:
-        return exp.Anonymous(this=name, expressions=[argument])
-
-    measured: exp.Expr | None = value
+    measured = value
     if column_type.kind is Kind.TEXT:
-        measured = call("LENGTH", value.copy())
+        measured = measures.length(value)
         if column.counts_empty:
             is_empty = exp.Case().when(measured.copy().eq(0), exp.Literal.number(1))
-            aggregates.append(("empty", exp.Count(this=is_empty)))
+            aggregates.append(("empty", exp.Count(this=is_empty, big_int=True)))
     elif column_type.kind is Kind.BINARY:
-        measured = call("OCTET_LENGTH", value.copy())
+        measured = measures.size(value)
     elif column_type.kind is Kind.BOOLEAN:
-        measured = as_number(value)
+        measured = measures.number(value)
     elif column_type.kind is Kind.FLOAT:
         # Some systems sum and print narrow numbers as narrow ones, others as wide ones.
         measured = exp.cast(value.copy(), exp.DataType.Type.DOUBLE)
     elif not column_type.is_ordered:
         return aggregates
-    assert measured is not None
     aggregates += [("min", exp.Min(this=measured.copy())), ("max", exp.Max(this=measured.copy()))]
     if column_type.is_numeric or not column_type.is_ordered:
-        aggregates += [(name, exp.Sum(this=part)) for name, part in _summands(measured, column_type, dialect)]
+        summed = column_type if column_type.is_numeric else _COUNTED
+        aggregates += [(name, exp.Sum(this=part)) for name, part in _summands(measured, summed, measures)]
     return aggregates
 
 
-_UNLIMITED = ("postgres",)
-"""Dialects whose decimal numbers have as many digits as a sum needs."""
+_COUNTED = integer(64)
+"""The type of lengths, and of true and false as numbers."""
 _SUMMED_DIGITS = 28
 """Digits of numbers of which 10 billion can be summed up in 38 digits."""
 _SHORT_SCALE = MAX_DECIMAL_PRECISION - _SUMMED_DIGITS
@@ -200,28 +157,28 @@ _SUM_PARTS = {"sum_low": 1, "sum_high": 1, f"sum_e{_MANY}": 10**_MANY}
 _EXACT = Context(prec=200)
 
 
-def _summands(value: exp.Expr, column_type: ColumnType, dialect: str) -> list[tuple[str, exp.Expr]]:
+def _summands(value: exp.Expr, column_type: ColumnType, measures: Measures) -> list[tuple[str, exp.Expr]]:
     """What to sum up by the name of its sum: the value, or two parts of it where 38 digits may not hold the sum.
 
     Each part has 28 digits at most and is computed exactly: there is no division, which DuckDB does in floating-point
     numbers and Snowflake rounds.
     """
     precision, scale = column_type.precision or 0, column_type.scale or 0
-    if column_type.kind is not Kind.DECIMAL or precision <= _SUMMED_DIGITS or dialect in _UNLIMITED:
-        return [("sum", value.copy())]
+    if column_type.kind is not Kind.DECIMAL or precision <= _SUMMED_DIGITS or measures.sums_any_digits:
+        return [("sum", measures.addend(value, column_type))]
     if scale < _SHORT_SCALE:
         low: exp.Expr = exp.Mod(this=exp.paren(value.copy()), expression=exp.Literal.number(10**_MANY))
         rest = exp.paren(exp.Sub(this=exp.paren(value.copy()), expression=low.copy()))
         fewer = exp.Mul(this=rest, expression=exp.Literal.number(f"{Decimal(1).scaleb(-_MANY):f}"))
-        return [(f"sum_e{_MANY}", _decimal(fewer, 0)), ("sum_low", low)]
+        return [(f"sum_e{_MANY}", _decimal(fewer, MAX_DECIMAL_PRECISION, 0)), ("sum_low", low)]
     places = max(0, scale - MAX_DECIMAL_PRECISION // 2)
-    cut = exp.Anonymous(this="TRUNC", expressions=[value.copy(), exp.Literal.number(places)])
-    high = _decimal(cut, places)
+    # With no more digits than it needs: SQL Server would take those of the difference from behind the point.
+    high = _decimal(measures.cut(value, places), max(1, precision - scale + places), places)
     return [("sum_high", high), ("sum_low", exp.Sub(this=exp.paren(value.copy()), expression=high.copy()))]
 
 
-def _decimal(value: exp.Expr, scale: int) -> exp.Expr:
-    return exp.cast(value, exp.DataType.build(f"DECIMAL({MAX_DECIMAL_PRECISION}, {scale})"))
+def _decimal(value: exp.Expr, precision: int, scale: int) -> exp.Expr:
+    return exp.cast(value, exp.DataType.build(f"DECIMAL({precision}, {scale})"))
 
 
 def _with_whole_sum(figures: Mapping[str, object]) -> dict[str, object]:
@@ -233,12 +190,6 @@ def _with_whole_sum(figures: Mapping[str, object]) -> dict[str, object]:
     for name, value in parts.items():
         whole = None if whole is None or value is None else _EXACT.fma(_SUM_PARTS[name], Decimal(str(value)), whole)
     return {**{name: value for name, value in figures.items() if name not in parts}, "sum": whole}
-
-
-def as_number(condition: exp.Expr) -> exp.Case:
-    """SQL that is 1 for true, 0 for false and NULL for NULL."""
-    numbers = exp.Literal.number(1), exp.Literal.number(0)
-    return exp.Case().when(condition.copy(), numbers[0]).when(exp.not_(condition.copy()), numbers[1])
 
 
 def _value(value: object, column_type: ColumnType | None) -> Value:

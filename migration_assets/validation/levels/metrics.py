@@ -19,8 +19,9 @@ from fractions import Fraction
 import sqlglot
 from sqlglot import exp
 
-from migration_assets.platforms.base import Row, SourcePlatform, TargetPlatform
+from migration_assets.platforms.base import Row
 from migration_assets.platforms.canonical import CanonicalKind
+from migration_assets.platforms.measures import Measures
 from migration_assets.platforms.types import (
     MAX_DECIMAL_PRECISION,
     TEXT,
@@ -36,12 +37,9 @@ from migration_assets.validation.levels.column_metrics import (
     COLUMNS_PER_QUERY,
     ROW_COUNT,
     MetricColumn,
-    as_number,
     in_parts,
-    is_measurable,
     is_number,
     largest_sum,
-    measurable,
     metrics_query,
     read_metrics,
     same_value,
@@ -87,13 +85,14 @@ class MetricsLevel:
         self,
         alignment: Alignment,
         config: ValidationTable,
-        source_platform: SourcePlatform,
-        target_platform: TargetPlatform,
+        source: Measures,
+        target: Measures,
     ) -> None:
+        """Prepares the queries in the terms of both sides."""
         self._alignment = alignment
         self._config = config
-        self._source_platform = source_platform
-        self._target_platform = target_platform
+        self._source = source
+        self._target = target
         self._measured: Sequence[_Measured] = tuple(self._chosen())
         self._is_first = self._is_last = True
 
@@ -118,21 +117,19 @@ class MetricsLevel:
 
     def source_query(self, relation: str, where: str | None) -> str:
         """One SELECT of one row. Relation and condition are in the source's SQL."""
-        dialect = self._source_platform.dialect
         columns = [
             self._column(measured, self._source_sql(measured), measured.column.source_type)
             for measured in self._measured
         ]
-        return _query(relation, columns, where, dialect)
+        return _query(relation, columns, where, self._source)
 
     def target_query(self, relation: str, where: str | None) -> str:
         """One SELECT of one row. Relation and condition are in the target's SQL."""
-        dialect = self._target_platform.dialect
         columns = [
             self._column(measured, self._target_sql(measured), measured.column.target_type)
             for measured in self._measured
         ]
-        return _query(relation, columns, where, dialect)
+        return _query(relation, columns, where, self._target)
 
     def findings(self, source_row: Row, target_row: Row) -> list[MetricFinding]:
         """Every metric that was compared, those of the table first, then by column.
@@ -185,7 +182,7 @@ class MetricsLevel:
             measured_as = _common_type(column)
             only_counted = measured_as.kind in (Kind.JSON, Kind.UUID)
             if not self._config.apply_metric_column_modifier:
-                only_counted = only_counted or not _is_plain(column, measured_as)
+                only_counted = only_counted or not _is_plain(column, measured_as, self._source)
             if not (only_counted and self._config.exclude_metrics):
                 yield _Measured(column, measured_as, only_counted)
 
@@ -204,24 +201,24 @@ class MetricsLevel:
         )
 
     def _source_sql(self, measured: _Measured) -> str:
-        column, dialect = measured.column, self._source_platform.dialect
+        column = measured.column
         if not self._config.apply_metric_column_modifier:
-            return _quoted(column.source.name, dialect)
+            return _quoted(column.source.name, self._source.dialect)
         own = column.source_type
         is_text = measured.type.kind is Kind.TEXT
         read_as = TEXT if is_text else own
-        value = measurable(column.source_sql, read_as, column.source.base_type, dialect)
-        return _numbered(value, own, measured.type, dialect)
+        value = self._source.measurable(column.source_sql, read_as, column.source.base_type)
+        return _numbered(value, own, measured.type, self._source)
 
     def _target_sql(self, measured: _Measured) -> str:
-        column, dialect = measured.column, self._target_platform.dialect
+        column, dialect = measured.column, self._target.dialect
         if not self._config.apply_metric_column_modifier:
             return column.target_sql
         own = column.target_type
         if measured.type.kind is Kind.TEXT and own.kind is not Kind.TEXT:
             value = sqlglot.parse_one(column.target_sql, dialect=dialect)
             return exp.cast(value, exp.DataType.Type.TEXT).sql(dialect)
-        return _numbered(column.target_sql, own, measured.type, dialect)
+        return _numbered(column.target_sql, own, measured.type, self._target)
 
     # -- comparing ----------------------------------------------------------------------------------
 
@@ -292,9 +289,9 @@ class MetricsLevel:
         return absolute is not None and difference <= Fraction(str(absolute))
 
 
-def _query(relation: str, columns: Sequence[MetricColumn], where: str | None, dialect: str) -> str:
-    table = sqlglot.parse_one(relation, dialect=dialect, into=exp.Table)
-    return metrics_query(table, columns, where, dialect).sql(dialect)
+def _query(relation: str, columns: Sequence[MetricColumn], where: str | None, measures: Measures) -> str:
+    table = sqlglot.parse_one(relation, dialect=measures.dialect, into=exp.Table)
+    return metrics_query(table, columns, where, measures).sql(measures.dialect)
 
 
 def _common_type(column: ComparedColumn) -> ColumnType:
@@ -320,9 +317,9 @@ def _long_as(own: ColumnType) -> ColumnType:
     return own if own.kind in (Kind.INTEGER, Kind.DECIMAL) else integer(64)
 
 
-def _is_plain(column: ComparedColumn, measured_as: ColumnType) -> bool:
+def _is_plain(column: ComparedColumn, measured_as: ColumnType, source: Measures) -> bool:
     """Whether both sides' columns can be measured without any conversion."""
-    if not is_measurable(column.source_type, column.source.base_type):
+    if not source.is_measurable(column.source_type, column.source.base_type):
         return False
     own = {column.source_type.kind, column.target_type.kind}
     if measured_as.kind is Kind.DECIMAL:
@@ -333,11 +330,11 @@ def _is_plain(column: ComparedColumn, measured_as: ColumnType) -> bool:
     return measured_as.kind in (Kind.TIMESTAMP, Kind.TIMESTAMP_TZ) or own == {measured_as.kind}
 
 
-def _numbered(value: str, own: ColumnType, measured_as: ColumnType, dialect: str) -> str:
+def _numbered(value: str, own: ColumnType, measured_as: ColumnType, measures: Measures) -> str:
     """True and false as numbers, where the other side has numbers."""
     if own.kind is not Kind.BOOLEAN or measured_as.kind is Kind.BOOLEAN:
         return value
-    return as_number(sqlglot.parse_one(value, dialect=dialect)).sql(dialect)
+    return measures.number(sqlglot.parse_one(value, dialect=measures.dialect)).sql(measures.dialect)
 
 
 def _quoted(name: str, dialect: str) -> str:

@@ -35,6 +35,7 @@ from migration_assets.validation.levels.buckets import (
     wanted_buckets,
 )
 from migration_assets.validation.levels.column_metrics import in_parts
+from migration_assets.validation.questions import Question, Within, column_sums_of, sums_of, texts_of
 from migration_assets.validation.results import BucketFinding, RowKind
 from migration_assets.validation.sides import BudgetExceededError, Inquiry, Side, read_bucket, read_buckets, total
 
@@ -165,7 +166,7 @@ class RowComparison:
         rows = sum(largest(source, target, bucket) for bucket in differing)
         finer = buckets.divided(rows, len(differing)) if rows > FEW_ROWS else None
         if finer is not None:
-            leaves = self._sums("fingerprints of leaves", finer, self._condition(buckets, differing))
+            leaves = self._sums("fingerprints of leaves", finer, (buckets, differing))
             # The leaves must hold what their buckets held, or the tables changed in between.
             for side, of_leaves in zip((source, target), leaves, strict=True):
                 expected = sum((side.get(bucket, Fingerprint.ZERO) for bucket in differing), Fingerprint.ZERO)
@@ -233,26 +234,22 @@ class RowComparison:
         if not others:
             return self._columns
 
-        def query(side: Side, view: _View, columns: Sequence[ComparedColumn], where: str) -> str:
-            return side.sql.column_query(
-                side.relation,
-                [view(column) for column in columns],
-                [view(column) for column in self._key],
-                side.narrowed(where),
+        def question(side: Side, view: _View, columns: Sequence[ComparedColumn], within: Within) -> Question:
+            return column_sums_of(
+                side, _seen(view, columns), _seen(view, self._key), _seen(view, self._columns), within
             )
 
         found: set[str] = set()
         for listed in in_parts(leaves, MOST_LISTED):
-            condition = self._condition(buckets, listed)
             for columns in in_parts(others, COLUMNS_PER_QUERY):
-                (source,), (target,) = self._inquiry.both(
+                source, target = self._inquiry.both(
                     "fingerprints of columns",
-                    query(self._inquiry.source, _of_source, columns, condition.source),
-                    query(self._inquiry.target, _of_target, columns, condition.target),
+                    question(self._inquiry.source, _of_source, columns, Within(buckets.of_source, listed)),
+                    question(self._inquiry.target, _of_target, columns, Within(buckets.of_target, listed)),
                 )
                 for number, column in enumerate(columns):
                     names = (f"high_{number}", f"low_{number}")
-                    if any(whole(source[name]) != whole(target[name]) for name in names):
+                    if any(_added(source, name) != _added(target, name) for name in names):
                         found.add(column.name)
         return tuple(column for column in others if column.name in found) or self._columns
 
@@ -292,19 +289,14 @@ class RowComparison:
         columns: Sequence[ComparedColumn],
         key: Sequence[ComparedColumn],
     ) -> tuple[dict[Bucket, list[PulledRow]], dict[Bucket, list[PulledRow]]]:
-        condition = self._condition(buckets, leaves)
-
-        def query(side: Side, view: _View, where: str, of: Buckets) -> str:
-            everything = [view(column) for column in self._columns]
-            bucket = side.sql.bucket(everything, of)
-            return side.sql.rows_query(
-                side.relation, [view(column) for column in (*key, *columns)], side.narrowed(where), bucket
-            )
+        def question(side: Side, view: _View, of: Buckets) -> Question:
+            fetched = _seen(view, (*key, *columns))
+            return texts_of(side, fetched, _seen(view, self._columns), of, within=Within(of, leaves))
 
         source, target = self._inquiry.both(
             "rows of differing leaves",
-            query(self._inquiry.source, _of_source, condition.source, buckets.of_source),
-            query(self._inquiry.target, _of_target, condition.target, buckets.of_target),
+            question(self._inquiry.source, _of_source, buckets.of_source),
+            question(self._inquiry.target, _of_target, buckets.of_target),
         )
         return _by_leaf(source, len(key), len(columns)), _by_leaf(target, len(key), len(columns))
 
@@ -317,16 +309,13 @@ class RowComparison:
         columns = {f"c{n}": CanonicalType(CanonicalKind.TEXT) for n in range(len(key))}
         columns |= {f"c{len(key) + n}": column.canonical for n, column in enumerate(self._by_worker)}
 
-        def query(side: Side, view: _View, of: Buckets) -> str:
-            bucket = side.sql.as_text(side.sql.bucket([view(column) for column in self._columns], of))
-            return side.sql.rows_query(
-                side.relation, [view(column) for column in (*key, *self._by_worker)], side.where, bucket
-            )
+        def question(side: Side, view: _View, of: Buckets) -> Question:
+            return texts_of(side, _seen(view, (*key, *self._by_worker)), _seen(view, self._columns), of, as_text=True)
 
         hashed = self._inquiry.both_hashed(
             "fingerprints of JSON, by the worker",
-            query(self._inquiry.source, _of_source, buckets.of_source),
-            query(self._inquiry.target, _of_target, buckets.of_target),
+            question(self._inquiry.source, _of_source, buckets.of_source),
+            question(self._inquiry.target, _of_target, buckets.of_target),
             columns,
         )
         source, target = (
@@ -354,38 +343,21 @@ class RowComparison:
 
     # -- sums ---------------------------------------------------------------------------------------
 
-    def _sums(self, step: str, buckets: PairedBuckets, condition: _Condition | None) -> tuple[Sums, Sums]:
-        source, target = self._inquiry.source, self._inquiry.target
-        rows = self._inquiry.both(
+    def _sums(
+        self, step: str, buckets: PairedBuckets, within: tuple[PairedBuckets, Collection[Bucket]] | None
+    ) -> tuple[Sums, Sums]:
+        """The sums of all buckets, or of those within some wider ones."""
+
+        def question(side: Side, view: _View, of: Buckets, wider: Buckets | None) -> Question:
+            some = Within(wider, within[1]) if wider is not None and within is not None else None
+            return sums_of(side, _seen(view, self._columns), of, within=some)
+
+        source, target = self._inquiry.both(
             step,
-            source.sql.bucket_query(
-                source.relation,
-                [column.of_source for column in self._columns],
-                buckets.of_source,
-                source.narrowed(condition.source if condition else None),
-            ),
-            target.sql.bucket_query(
-                target.relation,
-                [column.of_target for column in self._columns],
-                buckets.of_target,
-                target.narrowed(condition.target if condition else None),
-            ),
+            question(self._inquiry.source, _of_source, buckets.of_source, within[0].of_source if within else None),
+            question(self._inquiry.target, _of_target, buckets.of_target, within[0].of_target if within else None),
         )
-        return read_buckets(rows[0]), read_buckets(rows[1])
-
-    def _condition(self, buckets: PairedBuckets, wanted: Collection[Bucket]) -> _Condition:
-        """The rows of some buckets, for both sides."""
-        source, target = self._inquiry.source.sql, self._inquiry.target.sql
-        return _Condition(
-            source.in_buckets([column.of_source for column in self._columns], buckets.of_source, wanted),
-            target.in_buckets([column.of_target for column in self._columns], buckets.of_target, wanted),
-        )
-
-
-@dataclass(frozen=True)
-class _Condition:
-    source: str
-    target: str
+        return read_buckets(source), read_buckets(target)
 
 
 _View = Callable[[ComparedColumn], CanonicalColumn]
@@ -397,6 +369,15 @@ def _of_source(column: ComparedColumn) -> CanonicalColumn:
 
 def _of_target(column: ComparedColumn) -> CanonicalColumn:
     return column.of_target
+
+
+def _seen(view: _View, columns: Sequence[ComparedColumn]) -> list[CanonicalColumn]:
+    return [view(column) for column in columns]
+
+
+def _added(rows: Sequence[Row], name: str) -> int:
+    """A figure of an answer in parts."""
+    return sum(whole(row[name]) for row in rows)
 
 
 def _joined(differences: Sequence[RowDifference], more: Sequence[RowDifference]) -> tuple[RowDifference, ...]:

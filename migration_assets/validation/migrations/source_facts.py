@@ -11,16 +11,18 @@ from migration_assets.planning import PlannedColumn, TablePlan
 from migration_assets.platforms.base import SourcePlatform
 from migration_assets.platforms.canonical import SPEC, CanonicalType, Fingerprint, canonical_type
 from migration_assets.platforms.canonical_sql import CanonicalColumn
+from migration_assets.platforms.measures import Measures
 from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.resources.sources.base import Snapshot, SourceError
 from migration_assets.validation.levels.column_metrics import (
     MetricColumn,
     in_parts,
-    measurable,
     metrics_query,
     read_metrics,
 )
+from migration_assets.validation.questions import total_of
 from migration_assets.validation.results import Value
+from migration_assets.validation.sides import SourceSide
 
 _SEMI_STRUCTURED = ("VARIANT", "OBJECT", "ARRAY")
 
@@ -76,7 +78,8 @@ def collect_source_facts(
         mark: stands for the snapshot.
     """
     with_metrics = plan.metrics_check and moved.with_metrics
-    columns = source_metric_columns(plan, platform) if with_metrics else []
+    measures = platform.measures(snapshot.query)
+    columns = source_metric_columns(plan, measures) if with_metrics else []
     relation = plan.source.to_expression(with_database=False)
     known = moved.fingerprint
     rows: Value = known.rows if known else None
@@ -84,7 +87,7 @@ def collect_source_facts(
     if with_metrics or known is None:
         try:
             for part in in_parts(columns):
-                statement = metrics_query(relation, part, moved.where, platform.dialect).sql(dialect=platform.dialect)
+                statement = metrics_query(relation, part, moved.where, measures).sql(dialect=measures.dialect)
                 metrics |= read_metrics(snapshot.query(statement)[0], part)
         except SourceError as error:
             return SourceFacts(snapshot=mark, rows=None, problem=str(error), where=moved.where)
@@ -103,13 +106,13 @@ def collect_source_facts(
         return facts.model_copy(update={"problem": str(error)})
 
 
-def source_metric_columns(plan: TablePlan, platform: SourcePlatform) -> list[MetricColumn]:
+def source_metric_columns(plan: TablePlan, measures: Measures) -> list[MetricColumn]:
     """The columns as the source computes them."""
     return [
         MetricColumn(
             column.target_name,
             column.type,
-            measurable(column.expression, column.type, column.source.base_type, platform.dialect),
+            measures.measurable(column.expression, column.type, column.source.base_type),
         )
         for column in plan.columns
     ]
@@ -138,11 +141,9 @@ def source_fingerprint(
     Raises:
         SourceError: the source refused.
     """
-    sql = platform.canonical_sql(snapshot.query)
-    relation = plan.source.to_expression(with_database=False).sql(sql.dialect)
-    statement = sql.total_query(relation, canonical_columns(columns, platform), where)
-    (row,) = snapshot.query(statement)
-    return f"{SPEC} {Fingerprint.of(row)}"
+    side = SourceSide(snapshot, platform.canonical_sql(snapshot.query), plan.source, where)
+    rows = side.answer(total_of(side, canonical_columns(columns, platform)))
+    return f"{SPEC} {sum(map(Fingerprint.of, rows), Fingerprint.ZERO)}"
 
 
 def canonical_columns(columns: Iterable[PlannedColumn], platform: SourcePlatform) -> list[CanonicalColumn]:

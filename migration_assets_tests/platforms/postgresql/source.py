@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import psycopg2.extensions
 import psycopg2.extras
 import pyarrow as pa
 
-from migration_assets.platforms.base import ColumnMapping, Partition, ReadColumn, Row, SourceTable, TableName
+from migration_assets.platforms.base import ReadColumn, Row, SourceTable
 from migration_assets.platforms.postgresql import SESSION_SETTINGS, PostgreSQL
 from migration_assets.platforms.types import ColumnType
 from migration_assets.resources.sources import copy_binary
 from migration_assets.resources.sources.base import SourceError
 from migration_assets.resources.sources.postgresql import PostgreSQLSource
-from migration_assets_tests.servers import PostgreSQLDatabase
+from migration_assets_tests.platforms.open_source import OpenSource
+from migration_assets_tests.servers import PostgreSQLDatabase, PostgreSQLSession
 
 PLATFORM = PostgreSQL()
 
@@ -25,51 +26,27 @@ FORMATS: tuple[Literal["binary", "csv"], ...] = ("binary", "csv") if copy_binary
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(OpenSource):
     """One session of a database."""
 
     connection: psycopg2.extensions.connection
-    database: str
     readers: Sequence[PostgreSQLSource]
 
     @classmethod
     @contextmanager
     def of(cls, database: PostgreSQLDatabase) -> Iterator[Source]:
         with database.connect() as connection:
+
+            def run(sql: str) -> Sequence[Row]:
+                with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+                    cursor.execute(sql)
+                    return list(cursor.fetchall())
+
             readers = [PostgreSQLSource(**database.login(), copy_format=name) for name in FORMATS]
-            source = cls(connection, database.database, readers)
+            source = cls(database, PostgreSQLSession(connection), PLATFORM, run, connection, readers)
             for name, value in SESSION_SETTINGS.items():
                 source.execute(f"SET {name} = '{value}'")
             yield source
-
-    def execute(self, sql: str) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute(sql)
-
-    def run(self, sql: str) -> Sequence[Row]:
-        with self.connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
-            cursor.execute(sql)
-            return list(cursor.fetchall())
-
-    def value(self, sql: str) -> Any:
-        return next(iter(self.run(sql)[0].values()))
-
-    def name(self, table: str, schema: str = "public") -> TableName:
-        return TableName(self.database, schema, table)
-
-    def table(self, table: str, schema: str = "public") -> SourceTable:
-        return PLATFORM.describe(self.run, self.name(table, schema))
-
-    def mappings(
-        self, table: SourceTable, overrides: Mapping[str, ColumnType] | None = None
-    ) -> dict[str, ColumnMapping]:
-        mappings = {
-            column.name: PLATFORM.map_column(column, (overrides or {}).get(column.name)) for column in table.columns
-        }
-        unknown = [column for column in table.columns if mappings[column.name].needs_profile]
-        if unknown:
-            mappings |= PLATFORM.profile(self.run, table, None, unknown)
-        return mappings
 
     def extract(
         self,
@@ -105,7 +82,7 @@ class Source:
         ]
         query = reader.platform.extraction_query(table.name, columns, predicate, where)
         schema = pa.schema([(column.name, column.type.to_arrow()) for column in columns])
-        with reader.open_snapshot(self.database) as snapshot:
+        with reader.open_snapshot(table.name, strict=False) as snapshot:
             rows = snapshot.open_reader()
             try:
                 read = pa.concat_tables([schema.empty_table(), *rows.read(query, columns)])
@@ -115,15 +92,3 @@ class Source:
                 rows.close()
         read.validate(full=True)
         return read
-
-    def memberships(
-        self, table: str, partitions: Sequence[Partition], where: str | None = None
-    ) -> list[tuple[int, list[int]]]:
-        """How many partitions hold each row, counted; and the rows of each partition."""
-        predicates = [f"(({part.predicate or 'true'}) IS TRUE)::int" for part in partitions]
-        sums = ", ".join(f"coalesce(sum({predicate}), 0)::int" for predicate in predicates)
-        query = (
-            f"SELECT {' + '.join(predicates)} AS partitions, ARRAY[{sums}] AS sizes "
-            f"FROM {table} WHERE {where or 'true'} GROUP BY 1"
-        )
-        return [(int(str(row["partitions"])), list(row["sizes"])) for row in self.run(query)]  # type: ignore[call-overload]

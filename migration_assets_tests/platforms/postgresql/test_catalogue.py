@@ -192,7 +192,7 @@ def test_views_and_materialized_views_are_tables_to_read(source: Source) -> None
 def test_what_cannot_be_read_is_named_with_a_cure(source: Source, statement: str, name: TableName, words: str) -> None:
     if statement:
         source.execute(statement)
-    wanted = TableName(name.database or source.database, name.schema, name.table)
+    wanted = TableName(name.database or source.database.database, name.schema, name.table)
     with pytest.raises(PlatformError) as raised:
         PLATFORM.describe(source.run, wanted)
     assert words in str(raised.value)

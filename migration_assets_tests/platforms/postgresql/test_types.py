@@ -30,7 +30,7 @@ from migration_assets_tests.platforms.postgresql.source import PLATFORM, Source
 _UUID = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
 
 # Type, value as a SQL string, the type that travels, the value that is read.
-_VALUES: list[tuple[str, str, ColumnType, Any]] = [
+VALUES: list[tuple[str, str, ColumnType, Any]] = [
     ("boolean", "true", BOOLEAN, True),
     ("smallint", "-32768", integer(16), -32768),
     ("integer", "2147483647", integer(32), 2147483647),
@@ -105,7 +105,7 @@ _VALUES: list[tuple[str, str, ColumnType, Any]] = [
     ("percents", "{1.00,2.00}", JSON, "[1.00,2.00]"),
 ]
 
-_TYPES = """
+TYPES = """
 CREATE TYPE mood AS ENUM ('it''s ok', 'sad');
 CREATE TYPE pair AS (number int, label text);
 CREATE DOMAIN ratio AS numeric(5,2);
@@ -125,8 +125,8 @@ def _has_xml(source: Source) -> bool:
 @pytest.fixture
 def typed(source: Source) -> list[tuple[str, str, ColumnType, Any]]:
     """A table with a column, `c0`, `c1`, …, for each value, a row of values and a row of NULLs."""
-    source.execute(_TYPES)
-    values = [value for value in _VALUES if value[0] != "xml" or _has_xml(source)]
+    source.execute(TYPES)
+    values = [value for value in VALUES if value[0] != "xml" or _has_xml(source)]
     columns = ", ".join(f"c{number} {value[0]}" for number, value in enumerate(values))
     literals = ", ".join(_sql(value[1]) for value in values)
     source.execute(
