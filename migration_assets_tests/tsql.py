@@ -130,6 +130,8 @@ def _node(node: exp.Expr) -> exp.Expr:
         return exp.National(this=node.this)
     if isinstance(node, exp.Interval):
         return node
+    if isinstance(node, exp.Ordered) and node.find_ancestor(exp.Index):
+        return node.this  # The place of NULLs is that of the platform.
     if isinstance(node, exp.Cast) and isinstance(node.this, exp.MD5) and node.to.is_type("uuid"):
         return exp.cast(_hash(node.this), _named("UNIQUEIDENTIFIER"))
     if isinstance(node, exp.MD5):

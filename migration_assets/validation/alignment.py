@@ -190,7 +190,8 @@ class _Names:
 
     def of_source(self, written: Sequence[str], key: str, problems: list[str]) -> list[str]:
         known = [column.name for column in self.source.columns]
-        return [self._found(text, known, self.source_platform.fold, key, "source", problems) for text in written]
+        fold, blind = self.source_platform.fold, self.source_platform.ignores_case
+        return [self._found(text, known, fold, key, "source", problems, ignores_case=blind) for text in written]
 
     def of_target(self, written: Sequence[str], key: str, problems: list[str]) -> list[str]:
         known = [column.name for column in self.target.columns]
@@ -229,14 +230,22 @@ class _Names:
         }
 
     def _found(
-        self, written: str, known: Sequence[str], fold: Callable[[str], str], key: str, side: str, problems: list[str]
+        self,
+        written: str,
+        known: Sequence[str],
+        fold: Callable[[str], str],
+        key: str,
+        side: str,
+        problems: list[str],
+        *,
+        ignores_case: bool = False,
     ) -> str:
         identifier = Identifier.parse(written)
         name = identifier.folded(fold)
         if name in known:
             return name
         alike = [other for other in known if other.lower() == name.lower()]
-        if len(alike) == 1 and not (self.config.is_case_sensitive or identifier.quoted):
+        if len(alike) == 1 and (ignores_case or not (self.config.is_case_sensitive or identifier.quoted)):
             return alike[0]
         near = get_close_matches(name, known, n=3, cutoff=0.5)
         cure = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(known)}"

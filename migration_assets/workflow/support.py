@@ -16,7 +16,7 @@ from migration_assets.workflow.source_platforms import SourcePlatform
 if TYPE_CHECKING:
     from migration_assets.workflow.loading import Workflow
 
-BUILT_SOURCE_PLATFORMS: frozenset[SourcePlatform] = frozenset({"postgresql"})
+BUILT_SOURCE_PLATFORMS: frozenset[SourcePlatform] = frozenset({"postgresql", "sqlserver"})
 
 # What a table may ask for and not get: {where it asks: {value: the value to use instead}}
 _NOT_BUILT: dict[tuple[str, str], dict[str, str]] = {

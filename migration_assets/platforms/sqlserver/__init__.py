@@ -1,5 +1,6 @@
 """SQL Server: its SQL for fingerprints."""
 
 from migration_assets.platforms.sqlserver.canonical import LegacySQLServerSQL, SQLServerSQL, canonical_sql
+from migration_assets.platforms.sqlserver.platform import SQLServer
 
-__all__ = ["LegacySQLServerSQL", "SQLServerSQL", "canonical_sql"]
+__all__ = ["LegacySQLServerSQL", "SQLServer", "SQLServerSQL", "canonical_sql"]

@@ -86,7 +86,7 @@ def _as_decimal(column: str, source: SourceColumn, wanted: ColumnType) -> str:
     if places <= scale:
         is_same = (precision, places) == (wanted.precision, scale) and source.base_type in _DECIMALS
         return column if is_same else converted  # What has too many digits before the point fails by itself.
-    return _or_fail(f"{column} = CAST({column} AS decimal(38, {scale}))", converted, native, column, source, _NUMBER)
+    return _or_fail(f"{column} = ROUND({column}, {scale}, 1)", converted, native, column, source, _NUMBER)
 
 
 def _float_as_decimal(column: str, source: SourceColumn, wanted: ColumnType) -> str:
