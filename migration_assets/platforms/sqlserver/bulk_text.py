@@ -1,0 +1,100 @@
+"""Values as the text that a bulk utility writes: exact, without NULLs and empty texts that look the same.
+
+Utilities print floats, money and times in ways of their own, so the server prints every value, in a form that
+doesn't depend on language or date format. What is text in the staged files begins with `TEXT_MARK`, so that an
+empty field is NULL and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from migration_assets.platforms.base import ReadColumn
+from migration_assets.platforms.sqlserver import sql
+from migration_assets.platforms.types import Kind
+
+TEXT_MARK = "_"
+"""Stands before every value that is staged as text."""
+
+_ROWS = "SELECT {values} FROM ({query}) AS bulk_rows({names})"
+
+# The longest nvarchar(n) and varchar(n): beyond them a value is of (max), which is slower to send.
+_MAX_NVARCHAR = 4000
+_MAX_VARCHAR = 8000
+_CHARACTERS = ("char", "varchar", "nchar", "nvarchar")
+_BYTES = ("binary", "varbinary")
+_ROW_VERSIONS = ("rowversion", "timestamp")
+_ROW_VERSION_BYTES = 8
+
+
+def text_query(query: str, columns: Sequence[ReadColumn]) -> str:
+    """The rows of an extraction query with every value as text.
+
+    Args:
+        query: a SELECT without ORDER BY, with a value per column.
+        columns: the columns in the order of the values.
+    """
+    names = [f"c{number}" for number in range(len(columns))]
+    return sql.fill(
+        _ROWS,
+        values=", ".join(_as_text(name, column) for name, column in zip(names, columns, strict=True)),
+        query=query,
+        names=", ".join(names),
+    )
+
+
+def is_marked(column: ReadColumn) -> bool:
+    """Whether the column's values begin with `TEXT_MARK`."""
+    return column.type.kind in (Kind.TEXT, Kind.JSON, Kind.UUID) or _is_long_time(column)
+
+
+def _as_text(value: str, column: ReadColumn) -> str:
+    kind = column.type.kind
+    digits = 6 if column.type.precision is None else column.type.precision
+    if is_marked(column):
+        return f"N'{TEXT_MARK}' + CAST({value} AS nvarchar({_text_length(column)}))"
+    match kind:
+        case Kind.BOOLEAN | Kind.INTEGER:
+            return f"CONVERT(varchar(20), {value})"
+        case Kind.DECIMAL:
+            # Money prints two of its four digits.
+            number = f"CAST({value} AS decimal({column.type.digits}, {column.type.scale or 0}))"
+            return f"CONVERT(varchar(41), {number})"
+        case Kind.FLOAT:
+            # Style 3: 17 digits, which read back to the same number.
+            return f"CONVERT(varchar(32), CAST({value} AS float), 3)"
+        case Kind.BINARY:
+            # Style 1: hexadecimal behind 0x, so that empty is not NULL.
+            return f"CONVERT(varchar({_hex_length(column)}), CAST({value} AS varbinary(max)), 1)"
+        case Kind.DATE:
+            return f"CONVERT(varchar(10), {value}, 23)"
+        case Kind.TIME:
+            return f"CONVERT(varchar(16), CAST({value} AS time({digits})), 121)"
+        case Kind.TIMESTAMP:
+            return f"CONVERT(varchar(27), CAST({value} AS datetime2({digits})), 121)"
+        case _:
+            instant = f"SWITCHOFFSET(CAST({value} AS datetimeoffset({digits})), '+00:00')"
+            return f"CONVERT(varchar(27), CAST({instant} AS datetime2({digits})), 121)"
+
+
+def _is_long_time(column: ReadColumn) -> bool:
+    """Whether it is a time with more digits than Arrow's microseconds, which is staged as its text."""
+    return column.type.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ) and (column.type.precision or 0) > 6
+
+
+def _text_length(column: ReadColumn) -> str:
+    """The length of the text without its mark: that of the source's column, for the target's may be too short."""
+    source = column.source
+    if column.type.kind is Kind.UUID or _is_long_time(column):
+        return "50"
+    if source.base_type in _CHARACTERS and source.type_arguments and 0 < source.type_arguments[0] < _MAX_NVARCHAR:
+        return str(source.type_arguments[0])
+    return "max"
+
+
+def _hex_length(column: ReadColumn) -> str:
+    source = column.source
+    length = _ROW_VERSION_BYTES if source.base_type in _ROW_VERSIONS else None
+    if source.base_type in _BYTES and source.type_arguments:
+        length = source.type_arguments[0]
+    return str(2 * length + 2) if length is not None and 0 < 2 * length + 2 <= _MAX_VARCHAR else "max"
