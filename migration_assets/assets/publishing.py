@@ -289,7 +289,7 @@ class Publication:
         if check.verdict is not Verdict.FAIL or facts is None:
             return check
         try:
-            with self.source.open_snapshot(plan.source.database) as snapshot:
+            with self.source.open_snapshot(plan.source, strict=False) as snapshot, snapshot.steady():
                 told = explain_difference(plan, table, facts, self.source, snapshot, side)
         except (SourceError, WarehouseError) as error:
             told = f"which rows differ could not be asked: {error}"

@@ -120,7 +120,7 @@ class StagingRun:
         plan, platform = self.extraction.plan, self.extraction.source.platform
         by_checksum = plan.synchronization.strategy == "checksum"
         kept = {} if by_checksum else continued_manifests(found, keeper)
-        with keeper.hold() as current:
+        with keeper.hold() as current, current.snapshot.steady():
             scope = settle(
                 plan,
                 platform,
@@ -383,7 +383,7 @@ class StagingRun:
 
     def _collect_facts(self, keeper: SnapshotKeeper, scope: Scope) -> None:
         plan = self.extraction.plan
-        with keeper.hold() as current:
+        with keeper.hold() as current, current.snapshot.steady():
             facts = collect_source_facts(
                 plan, self.extraction.source.platform, current.snapshot, current.mark, scope.moved_rows(plan)
             )

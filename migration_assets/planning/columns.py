@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from types import MappingProxyType
@@ -152,9 +152,7 @@ def _target_names(
     known = {column.name for column in table.columns}
     renamed = {}
     for mapping in config.column_name_mappings:
-        name = Identifier.parse(mapping.source_name).folded(source.fold)
-        if name not in known:
-            problems.append(f"columnNameMappings: the source has no column {name}; it has {', '.join(sorted(known))}")
+        name = find_column(mapping.source_name, known, source, "columnNameMappings", problems)
         renamed[name] = Identifier.parse(mapping.target_name).folded(target.fold)
     names = {name: renamed.get(name) or target_identifier(name, source, target) for name in known}
     problems += [
@@ -176,15 +174,22 @@ def resolve_columns(
 ) -> tuple[str, ...]:
     """The source columns that a list of the workflow names; a missing one becomes a problem."""
     known = {column.name for column in table.columns}
-    resolved = []
-    for text in written:
-        name = Identifier.parse(text).folded(source.fold)
-        if name not in known:
-            close = [column for column in sorted(known) if column.lower() == name.lower()]
-            cure = f'write "\\"{close[0]}\\"" in the file' if close else f"the columns are {', '.join(sorted(known))}"
-            problems.append(f"{key}: the source has no column {name}; {cure}")
-        resolved.append(name)
-    return tuple(resolved)
+    return tuple(find_column(text, known, source, key, problems) for text in written)
+
+
+def find_column(written: str, known: Collection[str], source: SourcePlatform, key: str, problems: list[str]) -> str:
+    """The source column that the workflow names; a missing or ambiguous one becomes a problem, and stays as written."""
+    name = Identifier.parse(written).folded(source.fold)
+    try:
+        found = source.find_name(name, known)
+    except PlatformError as error:
+        problems.append(f"{key}: {error}")
+        return name
+    if found is None:
+        close = [column for column in sorted(known) if column.lower() == name.lower()]
+        cure = f'write "\\"{close[0]}\\"" in the file' if close else f"the columns are {', '.join(sorted(known))}"
+        problems.append(f"{key}: the source has no column {name}; {cure}")
+    return found or name
 
 
 def _repeats(column: SourceColumn, column_type: ColumnType) -> bool:

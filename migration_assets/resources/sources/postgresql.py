@@ -14,7 +14,7 @@ import psycopg2.extensions
 import psycopg2.extras
 from dagster import ConfigurableResource
 
-from migration_assets.platforms.base import QueryRunner, Row, SourcePlatform
+from migration_assets.platforms.base import QueryRunner, Row, SourcePlatform, TableName
 from migration_assets.platforms.postgresql import SESSION_SETTINGS, PostgreSQL
 from migration_assets.resources.sources import copy_binary
 from migration_assets.resources.sources.base import (
@@ -95,10 +95,10 @@ class PostgreSQLSource(ConfigurableResource, Source):  # type: ignore[type-arg]
             yield lambda statement: _query(connection, statement)
 
     @contextmanager
-    def open_snapshot(self, database: str) -> Iterator[Snapshot]:
-        with closing(self._connect(database)) as connection:
+    def open_snapshot(self, table: TableName, *, strict: bool) -> Iterator[Snapshot]:
+        with closing(self._connect(table.database)) as connection:
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            yield _PostgreSQLSnapshot(self, database, connection)
+            yield _PostgreSQLSnapshot(self, table.database, connection)
 
     def open_reader(self, database: str, exported: str, *, check_utf8: bool) -> Reader:
         """A connection that reads under an exported snapshot.
