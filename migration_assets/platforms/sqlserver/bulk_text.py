@@ -8,10 +8,14 @@ empty field is NULL and nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 
-from migration_assets.platforms.base import ReadColumn
+from migration_assets.platforms import types
+from migration_assets.platforms.base import ReadColumn, SourceColumn
 from migration_assets.platforms.sqlserver import sql
-from migration_assets.platforms.types import Kind
+from migration_assets.platforms.types import ColumnType, Kind
 
 TEXT_MARK = "_"
 """Stands before every value that is staged as text."""
@@ -25,6 +29,8 @@ _CHARACTERS = ("char", "varchar", "nchar", "nvarchar")
 _BYTES = ("binary", "varbinary")
 _ROW_VERSIONS = ("rowversion", "timestamp")
 _ROW_VERSION_BYTES = 8
+
+_LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_999)  # noqa: DTZ001 - SQL Server's datetime2 has no zone.
 
 
 def text_query(query: str, columns: Sequence[ReadColumn]) -> str:
@@ -98,3 +104,47 @@ def _hex_length(column: ReadColumn) -> str:
     if source.base_type in _BYTES and source.type_arguments:
         length = source.type_arguments[0]
     return str(2 * length + 2) if length is not None and 0 < 2 * length + 2 <= _MAX_VARCHAR else "max"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row of known values, to see whether they come through a utility as they are.
+
+    Attributes:
+        query: gives the row.
+        values: what it must be read as, in the order of the columns.
+    """
+
+    query: str
+    columns: tuple[ReadColumn, ...]
+    values: tuple[object, ...]
+
+
+def sample(characters: str) -> Sample:
+    """The values that are most easily lost.
+
+    Args:
+        characters: beyond ASCII, that must come to the server as they are.
+    """
+    values: list[tuple[ColumnType, str, object]] = [
+        (types.text(), "CAST(NULL AS nvarchar(10))", None),
+        (types.text(), "CAST(N'' AS nvarchar(10))", ""),
+        (types.text(), "CAST(N' x ' AS nvarchar(10))", " x "),
+        (types.text(), "CAST(NCHAR(13) + NCHAR(10) + NCHAR(9) + N'\"' AS nvarchar(10))", '\r\n\t"'),
+        (types.text(), "CAST(NCHAR(65279) + NCHAR(233) + NCHAR(28450) AS nvarchar(10))", "\ufeff\u00e9\u6f22"),
+        (types.text(), sql.literal(characters), characters),
+        (types.BINARY, "CAST(0x AS varbinary(10))", b""),
+        (types.BINARY, "CAST(0x00FF0A AS varbinary(10))", b"\x00\xff\n"),
+        (types.BINARY, "CAST(NULL AS varbinary(10))", None),
+        (types.floating(64), "CAST(0.1 AS float)", 0.1),
+        (types.decimal(19, 4), "CAST(-0.0001 AS decimal(19, 4))", Decimal("-0.0001")),
+        (types.BOOLEAN, "CAST(0 AS bit)", False),
+        (types.DATE, "CAST('0001-01-01' AS date)", date(1, 1, 1)),
+        (types.temporal(Kind.TIMESTAMP), "CAST('9999-12-31T23:59:59.999999' AS datetime2(6))", _LATEST),
+    ]
+    columns = tuple(
+        ReadColumn(f"v{number}", column_type, SourceColumn(f"v{number}", "sample", "sample", True), expression)
+        for number, (column_type, expression, _) in enumerate(values)
+    )
+    selected = ", ".join(f"{column.expression} AS {column.name}" for column in columns)
+    return Sample(f"SELECT {selected}", columns, tuple(value for _, _, value in values))

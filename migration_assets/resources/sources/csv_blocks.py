@@ -142,9 +142,7 @@ def _read(
     )
 
 
-def _locate(
-    error: pa.ArrowInvalid, block: bytes | bytearray, columns: Sequence[ReadColumn], form: Form
-) -> Exception:
+def _locate(error: pa.ArrowInvalid, block: bytes | bytearray, columns: Sequence[ReadColumn], form: Form) -> Exception:
     """The error that names the column and the value; the original one when they can't be told."""
     match = _FAILED_AT.search(str(error))
     if not match:

@@ -65,7 +65,7 @@ class Terminal:
             _take_every_key(keyboard)
             self._process = os.posix_spawn(
                 arguments[0],
-                arguments,
+                list(arguments),
                 environment,
                 # The leader of a session that has no terminal gets the first one that it opens.
                 file_actions=[
