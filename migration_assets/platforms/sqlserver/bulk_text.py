@@ -75,12 +75,17 @@ def _as_text(value: str, column: ReadColumn) -> str:
         case Kind.DATE:
             return f"CONVERT(varchar(10), {value}, 23)"
         case Kind.TIME:
-            return f"CONVERT(varchar(16), CAST({value} AS time({digits})), 121)"
+            return _cut(f"CAST({value} AS time({digits}))", len("HH:MM:SS"), digits)
         case Kind.TIMESTAMP:
-            return f"CONVERT(varchar(27), CAST({value} AS datetime2({digits})), 121)"
+            return _cut(f"CAST({value} AS datetime2({digits}))", len("YYYY-MM-DD HH:MM:SS"), digits)
         case _:
             instant = f"SWITCHOFFSET(CAST({value} AS datetimeoffset({digits})), '+00:00')"
-            return f"CONVERT(varchar(27), CAST({instant} AS datetime2({digits})), 121)"
+            return _cut(f"CAST({instant} AS datetime2({digits}))", len("YYYY-MM-DD HH:MM:SS"), digits)
+
+
+def _cut(time: str, seconds: int, digits: int) -> str:
+    """A time as text, with no more digits than it has: some servers always print seven."""
+    return f"LEFT(CONVERT(varchar(27), {time}, 121), {seconds + digits + 1 if digits else seconds})"
 
 
 def _is_long_time(column: ReadColumn) -> bool:

@@ -4,7 +4,7 @@ Another one is a class in a module of its own, a name in `choice.BULK_UTILITIES`
 `workflow.source_platforms.BULK_UTILITIES`.
 """
 
-from migration_assets.resources.sources.bulk_utilities.base import BulkLogin, BulkUtility
+from migration_assets.resources.sources.bulk_utilities.base import BulkUtility
 from migration_assets.resources.sources.bulk_utilities.choice import (
     BULK_UTILITIES,
     BulkSettings,
@@ -12,4 +12,4 @@ from migration_assets.resources.sources.bulk_utilities.choice import (
 )
 from migration_assets.resources.sources.bulk_utilities.reader import BulkReader
 
-__all__ = ["BULK_UTILITIES", "BulkLogin", "BulkReader", "BulkSettings", "BulkUtility", "options_from_environment"]
+__all__ = ["BULK_UTILITIES", "BulkReader", "BulkSettings", "BulkUtility", "options_from_environment"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -15,32 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from migration_assets.platforms.base import ReadColumn
 from migration_assets.resources.sources.base import SourceError
 from migration_assets.resources.sources.bulk_utilities.delimited_text import DelimitedText
-
-Authentication = Literal["password", "trusted", "entra-password", "entra-integrated"]
-Encryption = Literal["optional", "mandatory", "strict"]
-
-
-@dataclass(frozen=True)
-class BulkLogin:
-    """Where a utility reads and as whom.
-
-    Attributes:
-        instance: a named instance, which takes the place of the port.
-        password: given when the utility asks for it, never as an argument.
-        read_only: a readable secondary replica may answer.
-    """
-
-    host: str
-    database: str
-    port: int | None = None
-    instance: str | None = None
-    authentication: Authentication = "password"
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    encryption: Encryption = "mandatory"
-    trust_server_certificate: bool = False
-    read_only: bool = False
-    timeout_seconds: int = 15
 
 
 @dataclass(frozen=True)
@@ -85,8 +59,13 @@ class BulkUtility(ABC):
     Options: ClassVar[type[BulkOptions]]
 
     @abstractmethod
-    def __init__(self, options: BulkOptions) -> None:
-        """Takes options, which are an `Options`."""
+    def __init__(self, options: BulkOptions, login: object) -> None:
+        """Prepares it.
+
+        Args:
+            options: its `Options`.
+            login: where its platform's sources connect, and as whom.
+        """
 
     @property
     @abstractmethod
@@ -102,8 +81,8 @@ class BulkUtility(ABC):
         """
 
     @abstractmethod
-    def check(self, login: BulkLogin) -> None:
-        """Makes sure that the utility can do what the login asks.
+    def check(self) -> None:
+        """Makes sure that it can log in as it is asked to.
 
         Raises:
             SourceError: it can't, with the cure.
@@ -118,7 +97,7 @@ class BulkUtility(ABC):
         """The question that has to be answered rightly before the query is asked."""
 
     @abstractmethod
-    def arguments(self, query: str, output: Path, login: BulkLogin) -> list[str]:
+    def arguments(self, query: str, output: Path) -> list[str]:
         """The program's arguments, without any secret.
 
         Raises:
@@ -129,8 +108,9 @@ class BulkUtility(ABC):
     def environment(self) -> Mapping[str, str]:
         """All variables of the program: not this process's own, which hold secrets."""
 
+    @property
     @abstractmethod
-    def secret(self, login: BulkLogin) -> str | None:
+    def secret(self) -> str | None:
         """What the program will ask for; None when it asks for nothing."""
 
     @abstractmethod

@@ -20,12 +20,13 @@ from migration_assets.platforms.base import ReadColumn
 from migration_assets.platforms.sqlserver import bulk_text
 from migration_assets.resources.sources.base import SourceError, TransientSourceError
 from migration_assets.resources.sources.bulk_utilities.base import (
-    BulkLogin,
     BulkOptions,
     BulkSample,
     BulkUtility,
 )
 from migration_assets.resources.sources.bulk_utilities.delimited_text import DelimitedText
+from migration_assets.resources.sources.sqlserver_errors import login_error, query_error
+from migration_assets.resources.sources.sqlserver_login import SQLServerLogin
 
 USUAL_PLACES = ("/opt/mssql-tools18/bin",)
 """Where the package puts the program; it doesn't add the folder to PATH."""
@@ -43,12 +44,14 @@ _ROWS = re.compile(r"^(\d+) rows copied\.", re.MULTILINE)
 _MESSAGE = re.compile(r"SQLState = (\w+), NativeError = (-?\d+)\s+Error = (.*?)\s*(?=^SQLState|^\s*$|\Z)", re.M | re.S)
 _SENDER = re.compile(r"^(\[[^]]*\])+")
 
-# 08: the connection; HYT: a time limit; 40001: chosen as the victim of a deadlock.
-_TRANSIENT = re.compile(r"08\w{3}|HYT0[01]|40001")
-# Azure's: not available now, too busy, reconfigured.
-_TRANSIENT_NUMBERS = frozenset({1205, 4060, 10928, 10929, 40197, 40501, 40613, 49918, 49919, 49920})
+_BEGINS = "Starting copy"
+"""What it says when it has logged in."""
 
-_LOGIN_CURE = "Check SOURCE_SQLSERVER_HOST, _PORT, _USERNAME, _PASSWORD and _AUTHENTICATION"
+_ENCRYPTION = {"no": "o", "yes": "m", "strict": "s"}
+"""optional, mandatory, strict"""
+
+_PASSWORDS = ("sql", "entra-password")
+"""The ways of logging in with a password that is asked for."""
 
 
 class BcpOptions(BulkOptions):
@@ -115,9 +118,11 @@ class Bcp(BulkUtility):
     )
     Options: ClassVar[type[BulkOptions]] = BcpOptions
 
-    def __init__(self, options: BulkOptions) -> None:
+    def __init__(self, options: BulkOptions, login: object) -> None:
         assert isinstance(options, BcpOptions)
+        assert isinstance(login, SQLServerLogin)
         self._options = options
+        self._login = login
 
     @property
     def options(self) -> BcpOptions:
@@ -134,12 +139,24 @@ class Bcp(BulkUtility):
             )
         return Path(found).absolute()
 
-    def check(self, login: BulkLogin) -> None:
-        options = self._options
-        if options.version < FIRST_WITH_ENCRYPTION and login.encryption != "optional" and options.dsn is None:
+    def check(self) -> None:
+        options, login = self._options, self._login
+        if options.dsn is not None:
+            return
+        cure = "in odbc.ini, name its entry in SOURCE_SQLSERVER_BCP_DSN"
+        if options.version < FIRST_WITH_ENCRYPTION and login.encrypt != "no":
             raise SourceError(
-                f"bcp {options.version} has no option for encryption ({login.encryption}): install mssql-tools18, or "
-                "name a data source with Encrypt=yes in SOURCE_SQLSERVER_BCP_DSN"
+                f"bcp {options.version} has no option for SOURCE_SQLSERVER_ENCRYPT={login.encrypt}: install "
+                f"mssql-tools18, or say Encrypt=yes {cure}"
+            )
+        if login.multi_subnet_failover:
+            raise SourceError(
+                "bcp has no option for SOURCE_SQLSERVER_MULTI_SUBNET_FAILOVER: say MultiSubnetFailover=Yes " + cure
+            )
+        if login.authentication not in (*_PASSWORDS, "windows"):
+            raise SourceError(
+                f"bcp has no option for SOURCE_SQLSERVER_AUTHENTICATION={login.authentication}: say Authentication=… "
+                f"{cure}"
             )
 
     def query(self, query: str, columns: Sequence[ReadColumn]) -> str:
@@ -153,14 +170,14 @@ class Bcp(BulkUtility):
         }
         return BulkSample(self.query(found.query, found.columns), found.columns, pa.table(expected))
 
-    def arguments(self, query: str, output: Path, login: BulkLogin) -> list[str]:
+    def arguments(self, query: str, output: Path) -> list[str]:
         size = len(query.encode())
         if size > LONGEST_ARGUMENT:
             raise SourceError(
                 f"the query has {size:,} bytes, and bcp takes it as an argument, which may have {LONGEST_ARGUMENT:,}: "
                 'move fewer columns, shorten the filter, or set "bulkUtility": "none" for the table'
             )
-        return [query, "queryout", str(output), *self._format(), *self._connection(login), *self._identity(login)]
+        return [query, "queryout", str(output), *self._format(), *self._connection(), *self._identity()]
 
     def _format(self) -> Iterator[str]:
         options = self._options
@@ -168,40 +185,38 @@ class Bcp(BulkUtility):
         # Names may stand in double quotes. A row that can't be written ends it all, instead of being passed over.
         yield from ("-q", "-m1")
 
-    def _connection(self, login: BulkLogin) -> Iterator[str]:
-        options = self._options
+    def _connection(self) -> Iterator[str]:
+        options, login = self._options, self._login
         if options.dsn is not None:
             yield from ("-D", f"-S{options.dsn}")
         else:
-            place = f"\\{login.instance}" if login.instance else f",{login.port or 1433}"
-            yield f"-S{login.host}{place}"
+            yield f"-S{login.host}\\{login.instance}" if login.instance else f"-S{login.host},{login.port}"
+            if login.application_intent == "ReadOnly":
+                yield "-KReadOnly"
+            if options.version >= FIRST_WITH_ENCRYPTION:
+                yield f"-Y{_ENCRYPTION[login.encrypt]}"
+                if login.trust_server_certificate and login.encrypt != "strict":
+                    yield "-u"
         yield from (f"-d{login.database}", f"-l{login.timeout_seconds}")
         if options.packet_size is not None:
             yield f"-a{options.packet_size}"
-        if login.read_only:
-            yield "-KReadOnly"
-        if options.version >= FIRST_WITH_ENCRYPTION and options.dsn is None:
-            yield f"-Y{login.encryption[0]}"
-            if login.trust_server_certificate:
-                yield "-u"
 
-    def _identity(self, login: BulkLogin) -> Iterator[str]:
-        match login.authentication:
-            case "trusted":
+    def _identity(self) -> Iterator[str]:
+        match self._login.authentication:
+            case "windows":
                 yield "-T"
-            case "entra-integrated":
-                yield "-G"
             case "entra-password":
-                yield from ("-G", f"-U{login.username}")
-            case _:
-                yield f"-U{login.username}"
+                yield from ("-G", f"-U{self._login.username}")
+            case "sql":
+                yield f"-U{self._login.username}"
 
     def environment(self) -> Mapping[str, str]:
         passed = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
         return {**passed, "LC_ALL": self._options.locale}
 
-    def secret(self, login: BulkLogin) -> str | None:
-        return login.password if login.authentication in ("password", "entra-password") else None
+    @property
+    def secret(self) -> str | None:
+        return self._login.password if self._login.authentication in _PASSWORDS else None
 
     def decoder(self, columns: Sequence[ReadColumn]) -> DelimitedText:
         options = self._options
@@ -221,12 +236,11 @@ class Bcp(BulkUtility):
         errors = [message for message in messages if not message[2].startswith("Warning:") and message[0] != "01000"]
         if errors:
             state, number, text = errors[0]
-            told = f"{' '.join(text.split())} (SQLSTATE {state}, error {number})"
-            if _TRANSIENT.fullmatch(state) or number in _TRANSIENT_NUMBERS:
-                return TransientSourceError(f"bcp broke off: {told}. {_LOGIN_CURE}, should it go on")
-            if state == "28000":
-                return SourceError(f"bcp was refused: {told}. {_LOGIN_CURE}")
-            return SourceError(f"bcp failed: {told}")
+            # As the drivers' own errors are spelled.
+            fault = Exception(f"State: {state}, Native error: {number}, Message: {' '.join(text.split())}")
+            if _BEGINS not in report:
+                return login_error(fault, f"{self._login.place} with bcp", self._login.database)
+            return query_error(fault)
         if code < 0:
             return TransientSourceError(f"bcp was ended by signal {-code}")
         if code > 0:

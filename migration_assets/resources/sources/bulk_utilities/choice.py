@@ -38,11 +38,12 @@ class BulkSettings:
     min_megabytes: float = 0
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def choose(self, asked: str | None, table_bytes: int, *, strict: bool) -> BulkUtility | None:
+    def choose(self, asked: str | None, table_bytes: int, login: object, *, strict: bool) -> BulkUtility | None:
         """The utility that reads a table; None where the driver does.
 
         Args:
             asked: the workflow's choice; None is none.
+            login: the source's.
             strict: all partitions have to see one state, which processes can't share.
 
         Raises:
@@ -51,20 +52,21 @@ class BulkSettings:
         if asked == NONE:
             return None
         if asked is not None:
-            utility = self.utility(asked)
+            utility = self.utility(asked, login)
             if strict:
                 raise SourceError(
                     f"{asked} can't read with strict consistency: its processes see a state of the source each. Set "
                     f'"bulkUtility": "{NONE}" for the table, or consistency to "snapshot"'
                 )
         elif self.preferred is not None and not strict and table_bytes >= self.min_megabytes * _MEGABYTE:
-            utility = self.utility(self.preferred)
+            utility = self.utility(self.preferred, login)
         else:
             return None
+        utility.check()
         utility.executable()
         return utility
 
-    def utility(self, name: str) -> BulkUtility:
+    def utility(self, name: str, login: object) -> BulkUtility:
         """A utility with its options.
 
         Raises:
@@ -77,7 +79,7 @@ class BulkSettings:
                 f"{name!r} is no bulk utility of {self.platform}: those that are known are {known}; or "
                 f'set "bulkUtility": "{NONE}"'
             )
-        return kind(parse_options(kind, self.platform, self.options.get(name, {})))
+        return kind(parse_options(kind, self.platform, self.options.get(name, {})), login)
 
 
 def parse_options(utility: type[BulkUtility], platform: str, texts: Mapping[str, str]) -> BulkOptions:

@@ -22,7 +22,7 @@ from migration_assets.resources.sources.base import (
     SourceError,
     TransientSourceError,
 )
-from migration_assets.resources.sources.bulk_utilities.base import BulkLogin, BulkUtility
+from migration_assets.resources.sources.bulk_utilities.base import BulkUtility
 from migration_assets.resources.sources.bulk_utilities.terminal import Terminal
 
 CHUNK_BYTES = 1024 * 1024
@@ -40,16 +40,15 @@ _CLOSED = "the reader was closed"
 class BulkReader(Reader):
     """Rows by a utility, whose every query sees a state of the source of its own."""
 
-    def __init__(self, utility: BulkUtility, login: BulkLogin) -> None:
+    def __init__(self, utility: BulkUtility) -> None:
         """Prepares it; nothing is started yet.
 
         Raises:
             SourceError: the utility isn't installed, or can't do what is asked of it.
         """
-        utility.check(login)
+        utility.check()
         self._executable = utility.executable()
         self._utility = utility
-        self._login = login
         self._closed = threading.Event()
         self._terminal: Terminal | None = None
         self._proved: set[str] = set()
@@ -112,14 +111,14 @@ class BulkReader(Reader):
         utility, decoder = self._utility, self._utility.decoder(columns)
         with tempfile.TemporaryDirectory(prefix=f"{utility.name}-", dir=utility.options.directory) as folder:
             output = Path(folder) / "rows"
-            arguments = [str(self._executable), *utility.arguments(query, output, self._login)]
+            arguments = [str(self._executable), *utility.arguments(query, output)]
             pipe = _open_pipe(output) if utility.options.output == "pipe" else None
             try:
                 terminal = Terminal(
                     arguments,
                     utility.environment(),
                     prompt=utility.prompt,
-                    secret=utility.secret(self._login),
+                    secret=utility.secret,
                 )
                 self._terminal = terminal
                 try:
