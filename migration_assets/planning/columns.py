@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from types import MappingProxyType
 
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
-
 from migration_assets.planning.model import PlannedColumn
 from migration_assets.platforms.base import (
     ColumnMapping,
@@ -111,7 +108,7 @@ def _overrides(config: TableConfiguration, source: SourcePlatform, problems: lis
     overrides = {}
     for mapping in config.column_type_mappings:
         try:
-            overrides[normalised_type(mapping.source_type, source)] = _Override(
+            overrides[source.normalised_type(mapping.source_type)] = _Override(
                 mapping.target_type, _WRITTEN_TYPES.parse_type(mapping.target_type)
             )
         except PlatformError as error:
@@ -122,17 +119,9 @@ def _overrides(config: TableConfiguration, source: SourcePlatform, problems: lis
 def _override_of(column: SourceColumn, overrides: Mapping[str, _Override], source: SourcePlatform) -> _Override | None:
     """The mapping of a column: one that names its arguments goes before one that doesn't."""
     for spelling in (column.native_type, _ARGUMENTS.sub("", column.native_type), column.base_type):
-        if override := overrides.get(normalised_type(spelling, source)):
+        if override := overrides.get(source.normalised_type(spelling)):
             return override
     return None
-
-
-def normalised_type(type_name: str, source: SourcePlatform) -> str:
-    """One spelling for the synonyms of a type, such as `int4` and `INTEGER`."""
-    try:
-        return exp.DataType.build(type_name, dialect=source.dialect, udt=True).sql(source.dialect).upper()
-    except SqlglotError:
-        return " ".join(type_name.upper().split())
 
 
 def _target_type(target: TargetPlatform, mapping: ColumnMapping, override: _Override | None) -> str:

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import ClassVar
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from migration_assets.platforms.canonical_sql import CanonicalSQL
 from migration_assets.platforms.types import ColumnType, Kind
@@ -62,7 +63,7 @@ class SourceColumn:
         distinct: the statistics' number of distinct values; negative is a share of the rows; None is unknown.
         average_bytes: the statistics' average width of a value in bytes.
         collation: the name of a text column's collation, where the platform's texts differ by it.
-        code_page: what the collation writes bytes in: 65001 is UTF-8, 1252 is Windows Latin 1, 0 is UTF-16.
+        code_page: what its bytes are in by the collation, as Windows numbers it; None where they are Unicode anyway.
     """
 
     name: str
@@ -253,6 +254,13 @@ class SourcePlatform(ABC):
         if len(alike) > 1:
             raise PlatformError(f"{written!r} could be {' or '.join(alike)}: write it exactly as one of them")
         return alike[0] if alike else None
+
+    def normalised_type(self, written: str) -> str:
+        """One spelling for the synonyms of a type of the source, such as `int4` and `INTEGER`."""
+        try:
+            return exp.DataType.build(written, dialect=self.dialect, udt=True).sql(self.dialect).upper()
+        except SqlglotError:
+            return " ".join(written.upper().split())
 
     @abstractmethod
     def consistency(self, run: QueryRunner, table: SourceTable, *, strict: bool) -> tuple[str, ...]:
