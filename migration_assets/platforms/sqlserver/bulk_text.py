@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+import pyarrow as pa
+
 from migration_assets.platforms import types
 from migration_assets.platforms.base import ReadColumn, SourceColumn
 from migration_assets.platforms.sqlserver import sql
-from migration_assets.platforms.types import ColumnType, Kind
+from migration_assets.platforms.sqlserver.types import fraction_digits, native_decimal
+from migration_assets.platforms.types import MICROSECONDS, ColumnType, Kind
 
 TEXT_MARK = "_"
 """Stands before every value that is staged as text."""
@@ -27,7 +30,7 @@ _MAX_NVARCHAR = 4000
 _MAX_VARCHAR = 8000
 _CHARACTERS = ("char", "varchar", "nchar", "nvarchar")
 _BYTES = ("binary", "varbinary")
-_ROW_VERSIONS = ("rowversion", "timestamp")
+_ROW_VERSION = "rowversion"
 _ROW_VERSION_BYTES = 8
 
 _LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_999)  # noqa: DTZ001 - SQL Server's datetime2 has no zone.
@@ -49,54 +52,42 @@ def text_query(query: str, columns: Sequence[ReadColumn]) -> str:
     )
 
 
-def is_marked(column: ReadColumn) -> bool:
-    """Whether the column's values begin with `TEXT_MARK`."""
-    return column.type.kind in (Kind.TEXT, Kind.JSON, Kind.UUID) or _is_long_time(column)
-
-
 def _as_text(value: str, column: ReadColumn) -> str:
-    kind = column.type.kind
-    digits = 6 if column.type.precision is None else column.type.precision
-    if is_marked(column):
+    if pa.types.is_string(column.type.to_arrow()):
         return f"N'{TEXT_MARK}' + CAST({value} AS nvarchar({_text_length(column)}))"
-    match kind:
+    match column.type.kind:
         case Kind.BOOLEAN | Kind.INTEGER:
             return f"CONVERT(varchar(20), {value})"
         case Kind.DECIMAL:
             # Money prints two of its four digits.
-            number = f"CAST({value} AS decimal({column.type.digits}, {column.type.scale or 0}))"
-            return f"CONVERT(varchar(41), {number})"
+            return f"CONVERT(varchar(41), CAST({value} AS {native_decimal(column.type)}))"
         case Kind.FLOAT:
             # Style 3: 17 digits, which read back to the same number.
-            return f"CONVERT(varchar(32), CAST({value} AS float), 3)"
+            return f"CONVERT(varchar(32), CAST({value} AS float(53)), 3)"
         case Kind.BINARY:
             # Style 1: hexadecimal behind 0x, so that empty is not NULL.
             return f"CONVERT(varchar({_hex_length(column)}), CAST({value} AS varbinary(max)), 1)"
         case Kind.DATE:
             return f"CONVERT(varchar(10), {value}, 23)"
         case Kind.TIME:
-            return _cut(f"CAST({value} AS time({digits}))", len("HH:MM:SS"), digits)
-        case Kind.TIMESTAMP:
-            return _cut(f"CAST({value} AS datetime2({digits}))", len("YYYY-MM-DD HH:MM:SS"), digits)
-        case _:
-            instant = f"SWITCHOFFSET(CAST({value} AS datetimeoffset({digits})), '+00:00')"
-            return _cut(f"CAST({instant} AS datetime2({digits}))", len("YYYY-MM-DD HH:MM:SS"), digits)
+            return _time(value, "time", "HH:MM:SS", column)
+        case _:  # With a zone, it is selected as UTC's wall time.
+            return _time(value, "datetime2", "YYYY-MM-DD HH:MM:SS", column)
 
 
-def _cut(time: str, seconds: int, digits: int) -> str:
-    """A time as text, with no more digits than it has: some servers always print seven."""
-    return f"LEFT(CONVERT(varchar(27), {time}, 121), {seconds + digits + 1 if digits else seconds})"
-
-
-def _is_long_time(column: ReadColumn) -> bool:
-    """Whether it is a time with more digits than Arrow's microseconds, which is staged as its text."""
-    return column.type.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ) and (column.type.precision or 0) > 6
+def _time(value: str, native: str, seconds: str, column: ReadColumn) -> str:
+    """A time with as many digits as it has: some servers always print seven."""
+    wanted = MICROSECONDS if column.type.precision is None else column.type.precision
+    # As more digits than three, a datetime would show thirds of a millisecond.
+    digits = min(wanted, fraction_digits(column.source))
+    length = len(seconds) + (digits + 1 if digits else 0)
+    return f"LEFT(CONVERT(varchar(27), CAST({value} AS {native}({digits})), 121), {length})"
 
 
 def _text_length(column: ReadColumn) -> str:
     """The length of the text without its mark: that of the source's column, for the target's may be too short."""
     source = column.source
-    if column.type.kind is Kind.UUID or _is_long_time(column):
+    if column.type.kind is Kind.UUID or column.type.is_staged_as_text:
         return "50"
     if source.base_type in _CHARACTERS and source.type_arguments and 0 < source.type_arguments[0] < _MAX_NVARCHAR:
         return str(source.type_arguments[0])
@@ -105,7 +96,7 @@ def _text_length(column: ReadColumn) -> str:
 
 def _hex_length(column: ReadColumn) -> str:
     source = column.source
-    length = _ROW_VERSION_BYTES if source.base_type in _ROW_VERSIONS else None
+    length = _ROW_VERSION_BYTES if source.base_type == _ROW_VERSION else None
     if source.base_type in _BYTES and source.type_arguments:
         length = source.type_arguments[0]
     return str(2 * length + 2) if length is not None and 0 < 2 * length + 2 <= _MAX_VARCHAR else "max"

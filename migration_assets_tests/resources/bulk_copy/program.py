@@ -40,8 +40,8 @@ class Program:
         module = "migration_assets_tests.resources.bulk_copy.stand_in"
         path.write_text(
             f"#!/bin/sh\ncd {ROOT}\nexec {sys.executable} -c "
-            f"\"import sys; from pathlib import Path; from {module} import main; "
-            f"sys.exit(main(Path('{script}'), sys.argv[1:]))\" \"$@\"\n"
+            f'"import sys; from pathlib import Path; from {module} import main; '
+            f'sys.exit(main(Path(\'{script}\'), sys.argv[1:]))" "$@"\n'
         )
         path.chmod(0o755)
         return cls(path, script)

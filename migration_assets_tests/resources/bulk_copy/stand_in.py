@@ -5,6 +5,8 @@ server answers, through the driver's own functions for bulk copy, which bcp is m
 What it saw of itself is written beside the script: its arguments and variables as the system shows them.
 """
 
+# ruff: noqa: T201 - a program prints.
+
 from __future__ import annotations
 
 import argparse
@@ -19,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from migration_assets_tests.resources.bulk_copy import driver, wire
+from migration_assets_tests.resources.bulk_copy import wire
 
 _LITERAL = re.compile(r"N'((?:[^']|'')*)' AS v5\b")
 """The characters of the query that reader and server must agree on."""
@@ -45,7 +47,8 @@ def main(script: Path, arguments: list[str]) -> int:
     _tell(script, options)
     if play.get("usage"):
         print(
-            f"bcp: unknown option {play['usage']}\nusage: bcp {{dbtable | query}} {{in | out | queryout | format}} datafile"
+            f"bcp: unknown option {play['usage']}\n"
+            "usage: bcp {dbtable | query} {in | out | queryout | format} datafile"
         )
         return 1
     if not options.T and not (options.G and options.U is None):
@@ -139,6 +142,9 @@ def _report(rows: int) -> None:
 
 
 def _export(server: str, options: argparse.Namespace, password: str) -> int:
+    # Imported here: the package takes longer than a recorded answer.
+    from migration_assets_tests.resources.bulk_copy import driver
+
     connection = f"{server};Database={options.d};UID={options.U};PWD={password}"
     rows, messages = driver.export(connection, options.query, options.data_file, options.t, options.r)
     for state, number, text in messages:
