@@ -34,6 +34,7 @@ class Program:
         texts = {"password": PASSWORD, **play}
         if rows is not None:
             texts["rows"] = base64.b64encode(rows).decode()
+        # Without a recorded answer, the server is asked.
         texts.setdefault("sample", base64.b64encode(wire.written([wire.RECORDED_SAMPLE])).decode())
         script.write_text(json.dumps(texts))
         path = folder / "bcp"

@@ -64,10 +64,10 @@ def main(script: Path, arguments: list[str]) -> int:
         password = ""
     print("\nStarting copy...")
     is_sample = "AS v5" in options.query
-    if "server" in play and not (is_sample and "sample" in play):
+    if "server" in play and not (is_sample and play["sample"]):
         return _export(play["server"], options, password)
     answer = base64.b64decode(play["sample"] if is_sample else play["rows"])
-    if is_sample and "sample" in play:
+    if is_sample:
         answer = _with_characters(answer, options.query, play.get("replaces_characters", False))
     outcome = {} if is_sample else play
     rows = outcome.get("reports", answer.count(options.r.encode("utf-16-le")))
