@@ -235,6 +235,12 @@ class PartitionReader:
         return self._reader.state or self._mark
 
     @property
+    def has_own_state(self) -> bool:
+        """Whether that state is later than the one under which everything was settled."""
+        assert self._reader is not None
+        return self._reader.state is not None
+
+    @property
     def source_rows(self) -> int:
         """Rows that the source reports to have sent for the last partition."""
         assert self._reader is not None

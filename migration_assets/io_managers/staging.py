@@ -347,6 +347,7 @@ class StagingRun:
                 attempt=attempt,
                 predicate=row_filter(plan, key, scope.filter(plan)),
                 snapshot=reader.snapshot,
+                has_own_state=reader.has_own_state,
                 source_rows=reader.source_rows,
                 rows=sum(file.rows for file in files),
                 bytes=sum(file.bytes for file in files),

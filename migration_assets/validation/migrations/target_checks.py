@@ -102,8 +102,8 @@ def check_row_counts(
 def mixed_snapshots(manifests: Sequence[Manifest], facts: SourceFacts | None) -> int:
     """The number of states that the source's figures and the partitions may speak of; 0 when it is one."""
     proven = {facts.snapshot, *facts.unchanged_since} if facts else set()
-    # A partition with a checksum is the same under every snapshot that gives it.
-    snapshots = {manifest.snapshot for manifest in manifests if manifest.checksum is None}
+    # A partition with a checksum is the same under every snapshot that gives it, if it was read under one that did.
+    snapshots = {manifest.snapshot for manifest in manifests if manifest.checksum is None or manifest.has_own_state}
     return 0 if snapshots <= proven else len(snapshots | proven)
 
 
