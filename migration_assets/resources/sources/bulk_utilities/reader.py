@@ -155,6 +155,7 @@ class BulkReader(Reader):
                 return
             # Looked at before the pipe is, so that what was written last isn't missed.
             ended = terminal.poll() is not None
+            terminal.attend()
             chunk = _read(pipe) if pipe is not None else b""
             if chunk:
                 yield chunk
@@ -167,12 +168,9 @@ class BulkReader(Reader):
                     f"{_last_lines(terminal)}"
                 )
             events = poll.poll(POLL_SECONDS * 1000)
-            if any(descriptor == terminal.screen and event & select.POLLIN for descriptor, event in events):
-                terminal.attend()
-            elif not any(event & select.POLLIN for _, event in events):
-                terminal.answer()
-                if events:  # An end is closed, which would be told again at once.
-                    time.sleep(POLL_SECONDS / 10)
+            if events and not any(event & select.POLLIN for _, event in events):
+                # An end is closed, which would be told again at once.
+                time.sleep(POLL_SECONDS / 10)
 
     def _require_success(self, terminal: Terminal) -> None:
         if self._closed.is_set():

@@ -13,6 +13,7 @@ import termios
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from migration_assets.resources.sources.base import SourceError
 
@@ -102,14 +103,16 @@ class Terminal:
         return text.replace(self._secret, "***") if self._secret else text
 
     def attend(self) -> None:
-        """Takes what the program has written, which must be waiting, and answers its question."""
-        self._read()
-        self.answer()
-
-    def answer(self) -> None:
-        """Types the secret as soon as it was asked for and isn't shown any more."""
+        """Takes what the program has written, and types the secret once it was asked for and isn't shown any more."""
+        while self._read():
+            pass
         if self._answered or not self._prompt.search(self._said):
             return
+        # A program that ends meanwhile takes no answer; how it ended says why.
+        with suppress(OSError, termios.error):
+            self._answer()
+
+    def _answer(self) -> None:
         now = time.monotonic()
         self._asked_at = self._asked_at or now
         # What is typed before the program has turned the echo off would be shown, or thrown away.
@@ -118,8 +121,8 @@ class Terminal:
                 return
             _stop_echo(self._screen)
         assert self._secret is not None
-        os.write(self._screen, self._secret.encode() + b"\n")
         self._answered = True
+        os.write(self._screen, self._secret.encode() + b"\n")
 
     def poll(self) -> int | None:
         """Sees whether the program has ended; then the report is complete."""
@@ -137,7 +140,9 @@ class Terminal:
         """Ends the program and what it has started, from any thread."""
         with self._lock:
             if self.code is None:
-                os.killpg(self._process, signal.SIGKILL)
+                # It may have ended this moment.
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._process, signal.SIGKILL)
 
     def close(self) -> None:
         """Ends the program, waits for its end, and lets the terminal go. A second time, it does nothing."""
