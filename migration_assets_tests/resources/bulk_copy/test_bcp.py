@@ -11,7 +11,7 @@ from migration_assets.resources.sources.bulk_utilities import (
     BULK_UTILITIES,
     BulkSettings,
     BulkUtility,
-    settings_from_environment,
+    options_from_environment,
 )
 from migration_assets.resources.sources.bulk_utilities.bcp import Bcp
 from migration_assets.resources.sources.bulk_utilities.choice import parse_options
@@ -120,10 +120,8 @@ def test_a_wrong_option_names_its_variable(options: dict[str, str], told: str) -
         parse_options(Bcp, "sqlserver", options)
 
 
-def test_the_settings_of_a_source_come_from_its_variables() -> None:
+def test_options_come_from_variables_of_the_source() -> None:
     variables = {
-        "SOURCE_SQLSERVER_BULK_UTILITY": "bcp",
-        "SOURCE_SQLSERVER_BULK_UTILITY_MIN_MB": "512.5",
         "SOURCE_SQLSERVER_BCP_PATH": "/opt/bcp",
         "SOURCE_SQLSERVER_BCP_PACKET_SIZE": "16384",
         "SOURCE_SQLSERVER_BCP_DSN": "",
@@ -131,21 +129,8 @@ def test_the_settings_of_a_source_come_from_its_variables() -> None:
         "SOURCE_POSTGRESQL_BCP_PATH": "/nowhere",
     }
 
-    assert settings_from_environment("sqlserver", variables) == {
-        "bulk_utility": "bcp",
-        "bulk_utility_min_mb": 512.5,
-        "bulk_options": {"bcp": {"path": "/opt/bcp", "packet_size": "16384"}},
-    }
-    assert settings_from_environment("postgresql", variables) == {
-        "bulk_utility": None,
-        "bulk_utility_min_mb": 0,
-        "bulk_options": {},
-    }
-
-
-def test_a_size_that_is_no_number_names_its_variable() -> None:
-    with pytest.raises(SourceError, match=r"SOURCE_SQLSERVER_BULK_UTILITY_MIN_MB is 'big': use a number"):
-        settings_from_environment("sqlserver", {"SOURCE_SQLSERVER_BULK_UTILITY_MIN_MB": "big"})
+    assert options_from_environment("sqlserver", variables) == {"bcp": {"path": "/opt/bcp", "packet_size": "16384"}}
+    assert options_from_environment("postgresql", variables) == {}
 
 
 def test_the_program_gets_no_secret_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from migration_assets.planning import PlanError
 from migration_assets.platforms.base import BulkChoice, PlatformError
 from migration_assets.resources.sources.base import Reader, SourceError
 from migration_assets.resources.sources.sqlserver import SQLServerSource
+from migration_assets.source_settings import source_resources
 from migration_assets_tests.io_managers.staging import Staging
 from migration_assets_tests.planning.catalogue import plan, source_table
 from migration_assets_tests.resources.bulk_copy.columns import COLUMNS
@@ -48,6 +49,25 @@ def test_large_tables_are_read_with_the_source_s_own_utility(tmp_path: Path) -> 
     assert source.choose_bulk_utility(None, 99_000_000, strict=False) is None
     assert source.choose_bulk_utility(None, 100_000_000, strict=False) is not None
     assert source.choose_bulk_utility("none", 100_000_000, strict=False) is None
+
+
+def test_the_choice_and_the_options_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in {
+        "HOST": "db.example",
+        "USERNAME": "reader",
+        "PASSWORD": PASSWORD,
+        "BULK_UTILITY": "bcp",
+        "BULK_UTILITY_MIN_MB": "0.5",
+        "BCP_PATH": str(Program.playing(tmp_path, ROWS).path),
+    }.items():
+        monkeypatch.setenv(f"SOURCE_SQLSERVER_{name}", text)
+    source = source_resources()["sqlserver"]
+
+    assert isinstance(source, SQLServerSource)
+    with source.process_config_and_initialize_cm() as ready:
+        assert ready.choose_bulk_utility(None, 499_999, strict=False) is None
+        assert ready.choose_bulk_utility(None, 500_000, strict=False) is not None
+        assert sum(table.num_rows for table in ready.open_bulk_reader("bcp", "shop").read("SELECT 1", COLUMNS[:1])) == 5
 
 
 def test_what_can_not_be_had_is_refused_when_the_table_is_planned(tmp_path: Path) -> None:

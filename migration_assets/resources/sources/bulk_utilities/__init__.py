@@ -8,8 +8,8 @@ from migration_assets.resources.sources.bulk_utilities.base import BulkUtility
 from migration_assets.resources.sources.bulk_utilities.choice import (
     BULK_UTILITIES,
     BulkSettings,
-    settings_from_environment,
+    options_from_environment,
 )
 from migration_assets.resources.sources.bulk_utilities.reader import BulkReader
 
-__all__ = ["BULK_UTILITIES", "BulkReader", "BulkSettings", "BulkUtility", "settings_from_environment"]
+__all__ = ["BULK_UTILITIES", "BulkReader", "BulkSettings", "BulkUtility", "options_from_environment"]

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -100,22 +99,9 @@ def parse_options(utility: type[BulkUtility], platform: str, texts: Mapping[str,
         raise SourceError(f"options of {utility.name} can't be used: {problems} (there are {known})") from None
 
 
-def settings_from_environment(platform: str, variables: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """The fields of a source that say which utility reads which tables, from the variables of its platform.
-
-    They are `SOURCE_SQLSERVER_BULK_UTILITY`, `SOURCE_SQLSERVER_BULK_UTILITY_MIN_MB`, and for each utility those such as
-    `SOURCE_SQLSERVER_BCP_PACKET_SIZE`.
-
-    Raises:
-        SourceError: the size is no number.
-    """
-    name = f"SOURCE_{platform.upper()}_BULK_UTILITY"
-    size = variables.get(f"{name}_MIN_MB") or "0"
-    try:
-        megabytes = float(size)
-    except ValueError:
-        raise SourceError(f"{name}_MIN_MB is {size!r}: use a number of megabytes") from None
-    options: dict[str, dict[str, str]] = {}
+def options_from_environment(platform: str, variables: Mapping[str, str] = os.environ) -> dict[str, dict[str, str]]:
+    """The options of a platform's utilities, from variables such as `SOURCE_SQLSERVER_BCP_PACKET_SIZE`."""
+    options = {}
     for utility in BULK_UTILITIES.values():
         prefix = variable_prefix(platform, utility.name) + "_"
         if utility.platform == platform:
@@ -124,7 +110,7 @@ def settings_from_environment(platform: str, variables: Mapping[str, str] = os.e
                 for variable, text in variables.items()
                 if variable.startswith(prefix) and text
             }
-    return {"bulk_utility": variables.get(name) or None, "bulk_utility_min_mb": megabytes, "bulk_options": options}
+    return options
 
 
 def variable_prefix(platform: str, utility: str) -> str:
