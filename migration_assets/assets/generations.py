@@ -95,6 +95,7 @@ def plan(
         target=warehouse.platform,
         target_name=warehouse.target_name,
         existing=existing,
+        bulk_utility=source.choose_bulk_utility,
         baseline=baseline_of(ledger, workflow.name, table.slug),
     )
     return _with_evolution(table_plan, target, warehouse.platform) if table_plan.evolve and target else table_plan

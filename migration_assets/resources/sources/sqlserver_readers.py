@@ -133,7 +133,7 @@ class SQLServerReader(Reader):
                     raise item
                 assert isinstance(item, pa.Table)
                 nuls.add(item)
-                self._refuse_nuls(nuls)
+                refuse_nuls(nuls, self._rules.nul_characters)
                 self._rules.limiter.take(item.num_rows, self._closed)
                 yield item
             finished, self._reading = True, False
@@ -146,10 +146,7 @@ class SQLServerReader(Reader):
         finally:
             if not finished:
                 self._end()
-        for name, count in nuls.values.items():
-            _log.warning(
-                "%s, column %s: %s values have a NUL character (U+0000), which is kept", self._rules.table, name, count
-            )
+        tell_nuls(nuls, self._rules.table)
 
     def close(self) -> None:
         if self._reading or not self._give_back(self):
@@ -183,15 +180,6 @@ class SQLServerReader(Reader):
             with suppress(queue.Empty):
                 return tables.get(timeout=POLL_SECONDS)
         raise TransientSourceError(_CLOSED)
-
-    def _refuse_nuls(self, nuls: NulCounts) -> None:
-        if self._rules.nul_characters == "fail" and nuls.values:
-            found = ", ".join(f"{name} ({count:,} values so far)" for name, count in nuls.values.items())
-            raise SourceError(
-                f"text with the NUL character (U+0000) in {found}, and SOURCE_SQLSERVER_NUL_CHARACTERS is fail: "
-                "correct it in the source, leave the columns out, or keep the characters with "
-                "SOURCE_SQLSERVER_NUL_CHARACTERS=keep"
-            )
 
     # -- on the thread ------------------------------------------------------------------------------
 
@@ -297,3 +285,20 @@ class SQLServerReader(Reader):
                 "planned with fewer; plan the table again, or map the column's type with columnTypeMappings"
             )
         return query_error(error)
+
+
+def refuse_nuls(nuls: NulCounts, characters: NulCharacters) -> None:
+    """Raises SourceError where NUL characters were found that the source's settings don't let pass."""
+    if characters == "fail" and nuls.values:
+        found = ", ".join(f"{name} ({count:,} values so far)" for name, count in nuls.values.items())
+        raise SourceError(
+            f"text with the NUL character (U+0000) in {found}, and SOURCE_SQLSERVER_NUL_CHARACTERS is fail: "
+            "correct it in the source, leave the columns out, or keep the characters with "
+            "SOURCE_SQLSERVER_NUL_CHARACTERS=keep"
+        )
+
+
+def tell_nuls(nuls: NulCounts, table: object) -> None:
+    """Warns of NUL characters that are kept."""
+    for name, count in nuls.values.items():
+        _log.warning("%s, column %s: %s values have a NUL character (U+0000), which is kept", table, name, count)
