@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dagster import ConfigurableIOManager, ConfigurableIOManagerFactory, ConfigurableResource, EnvVar
@@ -19,9 +19,9 @@ import migration_assets.instance  # noqa: F401 - lets events be written in batch
 from migration_assets.assets import names
 from migration_assets.io_managers.stage_io_manager import StageIOManager
 from migration_assets.resources.ledger import LedgerResource
-from migration_assets.resources.sources.postgresql import CopyFormat, PostgreSQLSource
 from migration_assets.resources.stages.filesystem import FileSystemStage
 from migration_assets.resources.warehouses.duckdb import DuckDBWarehouse
+from migration_assets.source_settings import SettingError, source_resources
 
 if TYPE_CHECKING:
     from dagster_snowflake import SnowflakeResource
@@ -197,14 +197,6 @@ def _file_stage(url: str) -> FileSystemStage:
     )
 
 
-def _copy_format() -> CopyFormat:
-    name = os.environ.get("SOURCE_POSTGRESQL_COPY_FORMAT") or "auto"
-    for known in get_args(CopyFormat):
-        if name == known:
-            return known  # type: ignore[no-any-return]
-    raise UnknownDeploymentError(f"SOURCE_POSTGRESQL_COPY_FORMAT is {name!r}: use {', '.join(get_args(CopyFormat))}")
-
-
 def _deployment(
     name: str,
     *,
@@ -214,6 +206,10 @@ def _deployment(
     warehouse_kind: str,
     results: Callable[[], Resource],
 ) -> Deployment:
+    try:
+        sources = source_resources()
+    except SettingError as error:
+        raise UnknownDeploymentError(str(error)) from None
     return Deployment(
         name,
         {
@@ -221,18 +217,7 @@ def _deployment(
             names.STAGE: stage,
             names.WAREHOUSE: warehouse,
             names.STAGE_IO_MANAGER: StageIOManager(stage=stage, ledger=ledger),
-            names.source_resource("postgresql"): PostgreSQLSource(
-                host=EnvVar("SOURCE_POSTGRESQL_HOST"),
-                port=int(os.environ.get("SOURCE_POSTGRESQL_PORT") or 5432),
-                username=EnvVar("SOURCE_POSTGRESQL_USERNAME"),
-                password=EnvVar("SOURCE_POSTGRESQL_PASSWORD"),
-                sslmode=os.environ.get("SOURCE_POSTGRESQL_SSLMODE") or "prefer",
-                threads=int(os.environ.get("SOURCE_POSTGRESQL_THREADS") or 2),
-                copy_format=_copy_format(),
-                snapshot_max_age_seconds=float(
-                    os.environ.get("SOURCE_POSTGRESQL_SNAPSHOT_MAX_AGE_SECONDS") or 4 * 3600
-                ),
-            ),
+            **{names.source_resource(platform): source for platform, source in sources.items()},
         },
         warehouse_kind,
         results,

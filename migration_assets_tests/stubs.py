@@ -69,6 +69,7 @@ class StubSource(Source):
     Attributes:
         faults: by partition key, one for each attempt from the first on; attempts behind them succeed.
         moves_on: whether every snapshot is another state of the source.
+        state_per_read: whether every read sees a state of its own, unless one was asked for.
         rows_changed: what the source says when it is asked whether rows have moved since a snapshot.
         facts: answers the question for the source's own figures; by default it counts the rows.
         before_read: called before a partition's first table is handed out.
@@ -81,6 +82,7 @@ class StubSource(Source):
     readers: int = 2
     limit: float = 3600.0
     moves_on: bool = False
+    state_per_read: bool = False
     rows_changed: bool = False
     facts: Callable[[StubSnapshot], list[Row]] | None = None
     before_read: Callable[[str, StubSnapshot], None] = lambda key, snapshot: None
@@ -111,9 +113,9 @@ class StubSource(Source):
         raise NotImplementedError
 
     @contextmanager
-    def open_snapshot(self, database: str) -> Iterator[Snapshot]:
+    def open_snapshot(self, table: TableName, *, strict: bool) -> Iterator[Snapshot]:
         number = next(self._number)
-        snapshot = StubSnapshot(self, f"state {number if self.moves_on else 1}")
+        snapshot = StubSnapshot(self, f"state {number if self.moves_on else 1}", strict)
         self.snapshots.append(snapshot)
         try:
             yield snapshot
@@ -131,9 +133,11 @@ class StubSnapshot(Snapshot):
 
     source: StubSource
     name: str
+    strict: bool = False
     age: float = 0.0
     is_open: bool = True
     is_lost: bool = False
+    is_steady: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -149,6 +153,12 @@ class StubSnapshot(Snapshot):
             raise SnapshotLostError("the snapshot is gone")
         self.source.open_readers += 1
         return StubReader(self)
+
+    @contextmanager
+    def steady(self) -> Iterator[bool]:
+        self.is_steady = True
+        yield True
+        self.is_steady = False
 
     def query(self, statement: str) -> list[Row]:
         self.source.questions.append(statement)
@@ -171,6 +181,11 @@ class StubReader(Reader):
         self._snapshot = snapshot
         self._rows = 0
         self._closed = threading.Event()
+
+    @property
+    def state(self) -> str | None:
+        source = self._snapshot.source
+        return f"read {len(source.reads)}" if source.state_per_read and not self._snapshot.strict else None
 
     @property
     def source_rows(self) -> int:

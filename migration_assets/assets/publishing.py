@@ -289,7 +289,7 @@ class Publication:
         if check.verdict is not Verdict.FAIL or facts is None:
             return check
         try:
-            with self.source.open_snapshot(plan.source.database) as snapshot:
+            with self.source.open_snapshot(plan.source, strict=False) as snapshot, snapshot.steady():
                 told = explain_difference(plan, table, facts, self.source, snapshot, side)
         except (SourceError, WarehouseError) as error:
             told = f"which rows differ could not be asked: {error}"
@@ -317,6 +317,7 @@ class Publication:
         self, checks: Mapping[str, CheckResult], after: TargetTable, told: Mapping[str, RawMetadataValue]
     ) -> PublishOutcome:
         """Writes the end down, and cleans up after it."""
+        self._forget_unproven(checks[names.FINGERPRINT_CHECK])
         self.ledger.set_generation_status(self.generation.id, GenerationStatus.PUBLISHED, published_rows=after.rows)
         self.ledger.clear_errors(self.generation.id)
         self.ledger.complete_workflow_if_done(self.plan.workflow)
@@ -327,6 +328,17 @@ class Publication:
             # The table is published; what is left over goes with the next generation.
             metadata["left over"] = str(error)
         return PublishOutcome(checks, None, metadata)
+
+    def _forget_unproven(self, fingerprint: CheckResult) -> None:
+        """Has partitions move again whose rows may be of a later state than their checksums.
+
+        A row that was changed between the two, and back before the next run, would otherwise stay wrong in the target.
+        """
+        figures = fingerprint.figures
+        if figures.get("source") != figures.get("target"):
+            later = [key for key, manifest in self.manifests.items() if manifest.has_own_state and manifest.checksum]
+            if later:
+                self.ledger.forget_checksums(self.generation.id, later)
 
     def _clean_up(self) -> None:
         """Drops the load tables of the target, and the staged files of all but the last published generations."""

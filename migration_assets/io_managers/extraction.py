@@ -187,7 +187,7 @@ class SnapshotKeeper:
     def _take(self) -> MarkedSnapshot:
         plan, source = self._extraction.plan, self._extraction.source
         opened = ExitStack()
-        snapshot = opened.enter_context(source.open_snapshot(plan.source.database))
+        snapshot = opened.enter_context(source.open_snapshot(plan.source, strict=plan.consistency == "strict"))
         taken = MarkedSnapshot(snapshot, "", opened)
         self._open.append(taken)
         try:
@@ -215,7 +215,7 @@ class PartitionReader:
         self._keeper = keeper
         self._where = where
         self._reader: Reader | None = None
-        self.snapshot: str | None = None
+        self._mark: str | None = None
         self._columns = [
             ReadColumn(column.target_name, column.type, column.source, column.expression)
             for column in extraction.plan.columns
@@ -227,6 +227,18 @@ class PartitionReader:
         predicate = plan.partition(key).predicate
         query = platform.extraction_query(plan.source, self._columns, predicate, self._where)
         yield from self._ready().read(query, self._columns)
+
+    @property
+    def snapshot(self) -> str | None:
+        """The mark of the state that the last partition was read in."""
+        assert self._reader is not None
+        return self._reader.state or self._mark
+
+    @property
+    def has_own_state(self) -> bool:
+        """Whether that state is later than the one under which everything was settled."""
+        assert self._reader is not None
+        return self._reader.state is not None
 
     @property
     def source_rows(self) -> int:
@@ -247,14 +259,14 @@ class PartitionReader:
 
     def _ready(self) -> Reader:
         with self._keeper.hold() as current:
-            if self._reader is None or self.snapshot != current.mark:
+            if self._reader is None or self._mark != current.mark:
                 self.close()
                 try:
                     self._reader = current.snapshot.open_reader()
                 except SnapshotLostError:
                     self._keeper.replace(current)
                     raise
-                self.snapshot = current.mark
+                self._mark = current.mark
             return self._reader
 
 

@@ -120,7 +120,7 @@ class StagingRun:
         plan, platform = self.extraction.plan, self.extraction.source.platform
         by_checksum = plan.synchronization.strategy == "checksum"
         kept = {} if by_checksum else continued_manifests(found, keeper)
-        with keeper.hold() as current:
+        with keeper.hold() as current, current.snapshot.steady():
             scope = settle(
                 plan,
                 platform,
@@ -347,6 +347,7 @@ class StagingRun:
                 attempt=attempt,
                 predicate=row_filter(plan, key, scope.filter(plan)),
                 snapshot=reader.snapshot,
+                has_own_state=reader.has_own_state,
                 source_rows=reader.source_rows,
                 rows=sum(file.rows for file in files),
                 bytes=sum(file.bytes for file in files),
@@ -383,7 +384,7 @@ class StagingRun:
 
     def _collect_facts(self, keeper: SnapshotKeeper, scope: Scope) -> None:
         plan = self.extraction.plan
-        with keeper.hold() as current:
+        with keeper.hold() as current, current.snapshot.steady():
             facts = collect_source_facts(
                 plan, self.extraction.source.platform, current.snapshot, current.mark, scope.moved_rows(plan)
             )

@@ -83,9 +83,16 @@ class SourceSide(Side):
 
     name: ClassVar[SideName] = "source"
 
-    def __init__(self, snapshot: Snapshot, sql: CanonicalSQL, table: TableName, where: str | None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, sql: CanonicalSQL, table: TableName, where: str | None, *, pinned: bool = True
+    ) -> None:
+        """Prepares it.
+
+        Args:
+            pinned: whether all queries see one state, as `Snapshot.steady` says.
+        """
         relation = table.to_expression(with_database=False).sql(sql.dialect)
-        super().__init__(sql, relation, where, f"snapshot {snapshot.identity}")
+        super().__init__(sql, relation, where, f"snapshot {snapshot.identity}" if pinned else None)
         self._snapshot = snapshot
         self._reader: Reader | None = None
 
@@ -94,7 +101,7 @@ class SourceSide(Side):
 
     def read(self, statement: str, names: Sequence[str]) -> Iterator[pa.Table]:
         columns = [ReadColumn(name, TEXT, SourceColumn(name, "text", "text", nullable=True), name) for name in names]
-        with closing(self._snapshot.open_reader()) as self._reader:
+        with closing(self._snapshot.open_steady_reader()) as self._reader:
             yield from self._reader.read(statement, columns)
 
     def cancel(self) -> None:

@@ -76,9 +76,12 @@ def validate_table(
     origin, target = _source_name(config, source), _target_name(config, warehouse)
     try:
         with (
-            source.open_snapshot(origin.database) as snapshot,
+            source.open_snapshot(origin, strict=False) as snapshot,
+            snapshot.steady() as pinned,
             warehouse.hold(target.database),
-            closing(_TableValidation(config, source, snapshot, warehouse, (origin, target), findings)) as validation,
+            closing(
+                _TableValidation(config, source, snapshot, warehouse, (origin, target), findings, pinned=pinned)
+            ) as validation,
         ):
             validation.run()
     except (AlignmentError, PlatformError) as failure:
@@ -136,6 +139,8 @@ class _TableValidation:
         warehouse: Warehouse,
         tables: tuple[TableName, TableName],
         findings: _Findings,
+        *,
+        pinned: bool,
     ) -> None:
         origin, target = tables
         self._config = config
@@ -159,7 +164,11 @@ class _TableValidation:
             condition = parsed.sql(warehouse.platform.dialect)
         self._inquiry = Inquiry(
             SourceSide(
-                snapshot, source.platform.canonical_sql(snapshot.query), self._source_table.name, config.where_clause
+                snapshot,
+                source.platform.canonical_sql(snapshot.query),
+                self._source_table.name,
+                config.where_clause,
+                pinned=pinned,
             ),
             TargetSide(warehouse, target, condition),
             config.budget,

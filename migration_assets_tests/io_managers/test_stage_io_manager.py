@@ -334,6 +334,33 @@ def test_partitions_of_one_run_read_one_snapshot(staging: Staging) -> None:
     assert {manifest.snapshot for manifest in staging.manifests().values()} == {"state 1"}
 
 
+def test_a_partition_that_was_read_in_a_state_of_its_own_says_so(staging: Staging) -> None:
+    source = source_of(staging, readers=1, state_per_read=True)
+    staging.run(source)
+
+    assert [staging.manifests()[key].snapshot for key in KEYS] == ["read 1", "read 2", "read 3", "read 4"]
+    assert len(source.snapshots) == 1
+
+
+def test_strict_consistency_asks_the_source_for_one_state(tmp_path: Path) -> None:
+    staging = Staging(tmp_path, table_plan(KEYS, consistency="strict"))
+    staging.run(source_of(staging, state_per_read=True))
+
+    assert {manifest.snapshot for manifest in staging.manifests().values()} == {"state 1"}
+
+
+def test_the_source_is_asked_for_its_figures_in_one_state(staging: Staging) -> None:
+    steady: list[bool] = []
+
+    def count(snapshot: StubSnapshot) -> list[Row]:
+        steady.append(snapshot.is_steady)
+        return [{"row_count": 40}]
+
+    staging.run(source_of(staging, facts=count))
+
+    assert steady == [True]
+
+
 def test_partitions_of_a_later_run_may_stand_beside_the_earlier_ones(staging: Staging) -> None:
     source = source_of(staging, moves_on=True, faults={"0004": [Fault(SourceError("no"))]})
     staging.run(source)

@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, datetime, timezone
 from pathlib import Path
 
@@ -16,11 +17,12 @@ import pytest
 
 from demo.postgresql_server import PostgreSQLServer
 from migration_assets.platforms import types
-from migration_assets.platforms.base import ReadColumn, SourceColumn
+from migration_assets.platforms.base import ReadColumn, SourceColumn, TableName
 from migration_assets.platforms.types import ColumnType
 from migration_assets.resources.sources import copy_binary, postgresql_readers
 from migration_assets.resources.sources.base import (
     Reader,
+    Snapshot,
     SnapshotLostError,
     SourceError,
     TransientSourceError,
@@ -91,8 +93,12 @@ def _until_none(look: Callable[[], Sequence[object]]) -> Sequence[object]:
     return found
 
 
+def opened(source: PostgreSQLSource, database: str) -> AbstractContextManager[Snapshot]:
+    return source.open_snapshot(TableName(database, "public", "t"), strict=False)
+
+
 def read(source: PostgreSQLSource, database: str, query: str, columns: Sequence[ReadColumn] = COLUMNS) -> pa.Table:
-    with source.open_snapshot(database) as snapshot:
+    with opened(source, database) as snapshot:
         reader = snapshot.open_reader()
         try:
             return pa.concat_tables(list(reader.read(query, columns)))
@@ -105,7 +111,7 @@ def read(source: PostgreSQLSource, database: str, query: str, columns: Sequence[
 
 def test_rows_come_in_blocks_of_whole_rows(source: PostgreSQLSource, name: str) -> None:
     query = "SELECT i, repeat('ż', i % 3000) FROM generate_series(1, 20000) i"
-    with source.open_snapshot(name) as snapshot:
+    with opened(source, name) as snapshot:
         reader = snapshot.open_reader()
         blocks = list(reader.read(query, COLUMNS))
         rows = reader.source_rows
@@ -120,7 +126,7 @@ def test_rows_come_in_blocks_of_whole_rows(source: PostgreSQLSource, name: str) 
 
 
 def test_one_reader_reads_one_query_after_another(source: PostgreSQLSource, name: str) -> None:
-    with source.open_snapshot(name) as snapshot:
+    with opened(source, name) as snapshot:
         reader = snapshot.open_reader()
         counts = []
         for number in (3, 0, 5):
@@ -135,7 +141,7 @@ def test_all_readers_of_a_snapshot_see_one_state(
     source: PostgreSQLSource, postgresql_database: PostgreSQLDatabase, name: str
 ) -> None:
     postgresql_database.execute("CREATE TABLE t AS SELECT i, 'old' AS t FROM generate_series(1, 100) i")
-    with source.open_snapshot(name) as snapshot:
+    with opened(source, name) as snapshot:
         first = snapshot.open_reader()
         postgresql_database.execute(
             "INSERT INTO t VALUES (0, 'new'); UPDATE t SET t = 'new'; DELETE FROM t WHERE i < 9"
@@ -158,7 +164,7 @@ def test_a_snapshot_has_the_name_of_its_state(
     for statement in ("SELECT 1", "CREATE TABLE t ()"):
         postgresql_database.execute(statement)
         for _ in range(2):
-            with source.open_snapshot(name) as snapshot:
+            with opened(source, name) as snapshot:
                 names.append(snapshot.identity)
                 assert snapshot.age_seconds < 60
 
@@ -168,7 +174,7 @@ def test_a_snapshot_has_the_name_of_its_state(
 def test_the_source_can_not_be_written(source: PostgreSQLSource, name: str) -> None:
     with source.connect(name) as run, pytest.raises(SourceError, match="read-only transaction"):
         run("CREATE TABLE t ()")
-    with source.open_snapshot(name) as snapshot, pytest.raises(SourceError, match="read-only transaction"):
+    with opened(source, name) as snapshot, pytest.raises(SourceError, match="read-only transaction"):
         snapshot.query("CREATE TABLE t ()")
 
 
@@ -188,7 +194,7 @@ def test_rows_come_whole_through_tls(
     with tls_proxy((postgresql_database.host, postgresql_database.port), tmp_path) as port:
         encrypted = source_of(postgresql_database, port=port, sslmode="require", copy_format=source.copy_format)
         assert read(encrypted, name, query).equals(plain)
-        with encrypted.open_snapshot(name) as snapshot:
+        with opened(encrypted, name) as snapshot:
             reader = snapshot.open_reader()
             rows = reader.read(ENDLESS, COLUMNS)
             next(rows)
@@ -200,7 +206,7 @@ def test_rows_come_whole_through_tls(
 
 
 def test_a_dead_network_is_noticed(source: PostgreSQLSource, name: str) -> None:
-    with source.open_snapshot(name) as snapshot:
+    with opened(source, name) as snapshot:
         reader = snapshot.open_reader()
         assert isinstance(reader, postgresql_readers._PostgreSQLReader)
         assert reader._connection is not None
@@ -260,7 +266,7 @@ def test_a_server_that_is_not_there_is_a_fault_that_may_pass(
 ) -> None:
     source = source_of(postgresql_database, **changes)
 
-    with pytest.raises(TransientSourceError, match="can't connect to PostgreSQL at"), source.open_snapshot(name):
+    with pytest.raises(TransientSourceError, match="can't connect to PostgreSQL at"), opened(source, name):
         pass
 
 
@@ -312,14 +318,14 @@ def test_a_date_beyond_python_s_calendar_is_its_text(
     postgresql_database: PostgreSQLDatabase, name: str, value: str, expected: object
 ) -> None:
     source = source_of(postgresql_database)
-    with source.open_snapshot(name) as snapshot, source.connect(name) as run:
+    with opened(source, name) as snapshot, source.connect(name) as run:
         found = [ask(f"SELECT {value} AS found")[0]["found"] for ask in (snapshot.query, run)]
 
     assert found == [expected, expected]
 
 
 def test_a_value_that_python_has_no_object_for_is_an_error_of_the_source(source: PostgreSQLSource, name: str) -> None:
-    with source.open_snapshot(name) as snapshot, pytest.raises(SourceError, match="year -44 is out of range"):
+    with opened(source, name) as snapshot, pytest.raises(SourceError, match="year -44 is out of range"):
         snapshot.query("SELECT ARRAY[date '0044-03-15 BC'] AS days")
 
 
@@ -349,7 +355,7 @@ def test_a_snapshot_survives_a_query_that_fails(
     source: PostgreSQLSource, postgresql_database: PostgreSQLDatabase, name: str
 ) -> None:
     postgresql_database.execute("CREATE TABLE t AS SELECT 1 AS i, 'old' AS t")
-    with source.open_snapshot(name) as snapshot:
+    with opened(source, name) as snapshot:
         postgresql_database.execute("UPDATE t SET t = 'new'")
         for _ in range(2):
             with pytest.raises(SourceError, match="division by zero"):
@@ -366,7 +372,7 @@ def test_a_snapshot_survives_a_query_that_fails(
 def test_a_query_of_another_thread_is_broken_off(source: PostgreSQLSource, name: str) -> None:
     caught: list[Exception] = []
 
-    with source.open_snapshot(name) as snapshot:
+    with opened(source, name) as snapshot:
 
         def ask() -> None:
             try:
@@ -392,7 +398,7 @@ def test_a_query_of_another_thread_is_broken_off(source: PostgreSQLSource, name:
 def test_closing_while_rows_flow_ends_the_server_s_work(
     source: PostgreSQLSource, postgresql_database: PostgreSQLDatabase, name: str
 ) -> None:
-    with source.open_snapshot(name) as snapshot:
+    with opened(source, name) as snapshot:
         reader = snapshot.open_reader()
         rows = reader.read(ENDLESS, COLUMNS)
         next(rows)
@@ -407,7 +413,7 @@ def test_closing_while_rows_flow_ends_the_server_s_work(
 def test_closing_while_the_server_is_silent_ends_its_work(
     source: PostgreSQLSource, postgresql_database: PostgreSQLDatabase, name: str
 ) -> None:
-    with source.open_snapshot(name) as snapshot:
+    with opened(source, name) as snapshot:
         reader = snapshot.open_reader()
         closing = threading.Thread(target=_close_when_active, args=(reader, postgresql_database))
         closing.start()
@@ -429,7 +435,7 @@ def active(database: PostgreSQLDatabase) -> list[int]:
 
 
 def test_a_reader_that_is_dropped_in_the_middle_ends_its_connection(source: PostgreSQLSource, name: str) -> None:
-    with source.open_snapshot(name) as snapshot:
+    with opened(source, name) as snapshot:
         reader = snapshot.open_reader()
         rows = reader.read(ENDLESS, COLUMNS)
         next(rows)
@@ -437,7 +443,7 @@ def test_a_reader_that_is_dropped_in_the_middle_ends_its_connection(source: Post
 
 
 def test_closing_may_be_repeated(source: PostgreSQLSource, name: str) -> None:
-    with source.open_snapshot(name) as snapshot:
+    with opened(source, name) as snapshot:
         reader = snapshot.open_reader()
         for _ in range(3):
             reader.close()
@@ -446,7 +452,7 @@ def test_closing_may_be_repeated(source: PostgreSQLSource, name: str) -> None:
 def test_a_backend_that_is_ended_in_the_middle_is_a_fault_that_may_pass(
     source: PostgreSQLSource, postgresql_database: PostgreSQLDatabase, name: str
 ) -> None:
-    with source.open_snapshot(name) as snapshot:
+    with opened(source, name) as snapshot:
         reader = snapshot.open_reader()
         rows = reader.read(ENDLESS, COLUMNS)
         next(rows)
@@ -464,7 +470,7 @@ def test_a_backend_that_is_ended_in_the_middle_is_a_fault_that_may_pass(
 def test_a_snapshot_whose_connection_is_lost_can_not_be_joined(
     source: PostgreSQLSource, postgresql_database: PostgreSQLDatabase, name: str
 ) -> None:
-    with source.open_snapshot(name) as snapshot:
+    with opened(source, name) as snapshot:
         reader = snapshot.open_reader()
         (snapshots_own,) = postgresql_database.fetch(
             "SELECT pid FROM pg_stat_activity WHERE query LIKE 'ROLLBACK TO%%' AND datname = %s", name

@@ -87,7 +87,10 @@ class Mirror:
         """Has the inquiry read the source as it is now."""
         pair = self.pair
         origin, target = TableName(pair.database.database, "public", "t"), TableName("LAKE", "main", "t")
-        with pair.source.open_snapshot(origin.database) as snapshot, pair.warehouse.hold(target.database):
+        with (
+            pair.source.open_snapshot(origin, strict=False) as snapshot,
+            pair.warehouse.hold(target.database),
+        ):
             sql = pair.source.platform.canonical_sql(snapshot.query)
             source_side = SourceSide(snapshot, sql, origin, self.where)
             with closing(Inquiry(source_side, TargetSide(pair.warehouse, target, None))) as self.inquiry:

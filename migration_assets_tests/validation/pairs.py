@@ -116,7 +116,7 @@ class Pair:
         """The fingerprint of all columns but JSON: by each system's SQL, and by the worker over what each sends."""
         name = TableName(self.database.database, "public", "t")
         found = {}
-        with self.source.open_snapshot(self.database.database) as snapshot:
+        with self.source.open_snapshot(name, strict=False) as snapshot:
             platform = self.source.platform
             columns = [column for column in platform.describe(snapshot.query, name).columns if column.name != "doc"]
             mappings = {column.name: platform.map_column(column) for column in columns}

@@ -386,7 +386,7 @@ class Pair:
         name = TableName(self.database.database, "public", "t")
         target = self.warehouse.describe(name)
         assert target is not None
-        with self.source.open_snapshot(self.database.database) as snapshot:
+        with self.source.open_snapshot(name, strict=False) as snapshot:
             table = self.source.platform.describe(snapshot.query, name)
             alignment = align(
                 wanted,

@@ -106,7 +106,7 @@ def moved(
     """Moves a table, spoils the target with a statement if one is given, and compares the metrics."""
     warehouse = DuckDBWarehouse(directory=str(folder))
     plan = planned(source, warehouse, database, **keys)
-    with source.open_snapshot(database) as snapshot:
+    with source.open_snapshot(plan.source, strict=False) as snapshot:
         facts = collect_source_facts(plan, source.platform, snapshot, "s1", MovedRows(plan.where))
         rows = staged(plan, source, snapshot)
     folder.mkdir(exist_ok=True)
@@ -258,7 +258,7 @@ def test_a_source_that_can_not_be_measured_says_why(
     database = postgresql_database.database
     postgresql_database.execute("CREATE TABLE t AS SELECT 1e308::double precision AS a FROM generate_series(1, 10)")
     plan = planned(source, DuckDBWarehouse(directory="/nowhere"), database)
-    with source.open_snapshot(database) as snapshot:
+    with source.open_snapshot(plan.source, strict=False) as snapshot:
         facts = collect_source_facts(plan, source.platform, snapshot, "s1", MovedRows(plan.where))
 
         assert (facts.rows, facts.metrics) == (None, None)

@@ -507,6 +507,16 @@ class Ledger:
                     [{"of_key": key, "new_checksum": text} for key, text in checksums.items()],
                 )
 
+    def forget_checksums(self, generation_id: int, keys: Sequence[str]) -> None:
+        """Has the next run move these partitions again, whatever their checksums are then."""
+        table = schema.partitions
+        with self._engine.begin() as connection:
+            connection.execute(
+                table.update()
+                .where((table.c.generation_id == generation_id) & table.c.key.in_(keys))
+                .values(checksum=None)
+            )
+
     def generation(self, workflow: str, table: str) -> GenerationRecord | None:
         """The latest generation of a table."""
         return next(iter(self.generations(workflow, table)), None)

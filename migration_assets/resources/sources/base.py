@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import pyarrow as pa
 
-from migration_assets.platforms.base import QueryRunner, ReadColumn, Row, SourcePlatform
+from migration_assets.platforms.base import QueryRunner, ReadColumn, Row, SourcePlatform, TableName
 
 
 class SourceError(Exception):
@@ -35,6 +35,11 @@ class BadValueError(ValueError):
 class Reader(ABC):
     """One connection that reads under a snapshot. For one thread at a time."""
 
+    @property
+    def state(self) -> str | None:
+        """Names the state that the last read saw, where that isn't the snapshot's own; None where it is."""
+        return None
+
     @abstractmethod
     def read(self, query: str, columns: Sequence[ReadColumn]) -> Iterator[pa.Table]:
         """The query's rows as Arrow tables of a few megabytes.
@@ -55,7 +60,11 @@ class Reader(ABC):
 
 
 class Snapshot(ABC):
-    """One state of the source that all readers see, for as long as it is open."""
+    """A state of the source that all readers see, for as long as it is open.
+
+    A source that would be harmed by holding one gives a state of its own to each read (`Reader.state`), unless
+    `strict` was asked for, and to `query` one for as long as `steady` lasts.
+    """
 
     @property
     @abstractmethod
@@ -74,6 +83,14 @@ class Snapshot(ABC):
         Raises:
             SnapshotLostError: the source doesn't hold it any more.
         """
+
+    def open_steady_reader(self) -> Reader:
+        """A reader that sees the same state as `query` inside of `steady`; no query is answered while it reads."""
+        return self.open_reader()
+
+    def steady(self) -> AbstractContextManager[bool]:
+        """Has all queries of the context see one state; gives whether the source can do so."""
+        return nullcontext(True)
 
     @abstractmethod
     def query(self, statement: str) -> list[Row]:
@@ -112,5 +129,12 @@ class Source(ABC):
         """A connection for catalogue queries."""
 
     @abstractmethod
-    def open_snapshot(self, database: str) -> AbstractContextManager[Snapshot]:
-        """A consistent state of one database, kept until the context ends."""
+    def open_snapshot(self, table: TableName, *, strict: bool) -> AbstractContextManager[Snapshot]:
+        """A consistent state of a table and of what is beside it in its database, kept until the context ends.
+
+        Args:
+            strict: all readers have to see one state, whatever that costs the source.
+
+        Raises:
+            SourceError: the source can't give all readers one state, and it is asked for.
+        """

@@ -13,8 +13,9 @@ import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 from dagster import ConfigurableResource
+from pydantic import PrivateAttr
 
-from migration_assets.platforms.base import QueryRunner, Row, SourcePlatform
+from migration_assets.platforms.base import QueryRunner, Row, SourcePlatform, TableName
 from migration_assets.platforms.postgresql import SESSION_SETTINGS, PostgreSQL
 from migration_assets.resources.sources import copy_binary
 from migration_assets.resources.sources.base import (
@@ -33,6 +34,7 @@ from migration_assets.resources.sources.postgresql_readers import (
     Login,
     message_of,
 )
+from migration_assets.resources.sources.rate_limit import RateLimiter
 
 CopyFormat = Literal["auto", "binary", "csv"]
 
@@ -51,6 +53,7 @@ class PostgreSQLSource(ConfigurableResource, Source):  # type: ignore[type-arg]
         threads: connections that one run reads with at once.
         copy_format: what COPY sends; `auto` is `binary` where its decoder was compiled, else `csv`.
         snapshot_max_age_seconds: the age past which the next partitions take a new snapshot.
+        max_rows_per_second: of all connections of one run; 0 is without limit.
     """
 
     host: str
@@ -62,6 +65,9 @@ class PostgreSQLSource(ConfigurableResource, Source):  # type: ignore[type-arg]
     copy_format: CopyFormat = "auto"
     connect_timeout_seconds: int = 10
     snapshot_max_age_seconds: float = 4 * 3600
+    max_rows_per_second: float = 0
+
+    _limiter: RateLimiter | None = PrivateAttr(default=None)
 
     @property
     def platform(self) -> SourcePlatform:
@@ -95,10 +101,10 @@ class PostgreSQLSource(ConfigurableResource, Source):  # type: ignore[type-arg]
             yield lambda statement: _query(connection, statement)
 
     @contextmanager
-    def open_snapshot(self, database: str) -> Iterator[Snapshot]:
-        with closing(self._connect(database)) as connection:
+    def open_snapshot(self, table: TableName, *, strict: bool) -> Iterator[Snapshot]:
+        with closing(self._connect(table.database)) as connection:
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            yield _PostgreSQLSnapshot(self, database, connection)
+            yield _PostgreSQLSnapshot(self, table.database, connection)
 
     def open_reader(self, database: str, exported: str, *, check_utf8: bool) -> Reader:
         """A connection that reads under an exported snapshot.
@@ -106,8 +112,17 @@ class PostgreSQLSource(ConfigurableResource, Source):  # type: ignore[type-arg]
         Raises:
             SnapshotLostError: the server doesn't hold the snapshot any more.
         """
+        if self._limiter is None:
+            self._limiter = RateLimiter(self.max_rows_per_second)
         login = Login(
-            self.host, self.port, self.username, self.password, database, self.sslmode, self.connect_timeout_seconds
+            self.host,
+            self.port,
+            self.username,
+            self.password,
+            database,
+            self.sslmode,
+            self.connect_timeout_seconds,
+            self._limiter,
         )
         if not self._is_binary:
             return CsvReader(login, exported, check_utf8=check_utf8)

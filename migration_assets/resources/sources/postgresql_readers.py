@@ -29,6 +29,7 @@ from migration_assets.resources.sources.base import (
 )
 from migration_assets.resources.sources.copy_binary import BYTES, BinaryDecoder, Wire, wire_of
 from migration_assets.resources.sources.csv_blocks import parse_csv_block
+from migration_assets.resources.sources.rate_limit import RateLimiter
 
 BLOCK_BYTES = 4 * 1024 * 1024
 """CSV text that is parsed at once: large enough that the cost of a call is nothing beside the parsing."""
@@ -62,7 +63,7 @@ _END = object()
 
 @dataclass(frozen=True)
 class Login:
-    """Where and as whom to connect."""
+    """Where and as whom to connect, and how fast to read."""
 
     host: str
     port: int
@@ -71,6 +72,7 @@ class Login:
     database: str
     sslmode: str
     timeout_seconds: int
+    limiter: RateLimiter = field(default_factory=lambda: RateLimiter(0))
 
 
 class _PostgreSQLReader(Reader):
@@ -99,7 +101,9 @@ class _PostgreSQLReader(Reader):
     def read(self, query: str, columns: Sequence[ReadColumn]) -> Iterator[pa.Table]:
         finished = False
         try:
-            yield from self._rows(query, columns)
+            for table in self._rows(query, columns):
+                self._login.limiter.take(table.num_rows, self._closed)
+                yield table
             finished = True
         except BadValueError as error:
             explained = explain_bad_value(error.column.source, error.column.type, error.value)

@@ -28,6 +28,7 @@ class Manifest(BaseModel):
         attempt: the attempt that wrote the files; part of their path.
         predicate: the whole row filter of the extraction in the source's dialect; None is every row.
         snapshot: the source snapshot that was read; None where the source has none.
+        has_own_state: whether the snapshot is this partition's own, taken after the checksum was.
         checksum: the source's fingerprint of its rows, where partitions are compared by it.
         source_rows: rows that the source reported to have sent.
         rows: rows written into the files.
@@ -44,6 +45,7 @@ class Manifest(BaseModel):
     attempt: str
     predicate: str | None
     snapshot: str | None
+    has_own_state: bool = False
     source_rows: int
     rows: int
     bytes: int

@@ -21,7 +21,7 @@ from migration_assets.validation.migrations.source_facts import (
     own_canonical_type,
     source_fingerprint,
 )
-from migration_assets.validation.migrations.target_checks import CheckResult, mixed_snapshots
+from migration_assets.validation.migrations.target_checks import CheckResult, mixed_reason, mixed_snapshots
 from migration_assets.validation.results import Value, Verdict
 from migration_assets.validation.sides import BudgetExceededError, Inquiry, SourceSide, TargetSide
 
@@ -55,7 +55,7 @@ def check_fingerprint(
     figures: dict[str, Value] = {"source": facts.fingerprint, "target": found, "columns": len(covered)}
     if found != facts.fingerprint:
         if mixed := mixed_snapshots(manifests, facts):
-            return CheckResult(Verdict.INCONCLUSIVE, f"{mixed}: the fingerprints differ", figures)
+            return CheckResult(Verdict.INCONCLUSIVE, f"the fingerprints differ: {mixed_reason(mixed)}", figures)
         return CheckResult(Verdict.FAIL, f"source {facts.fingerprint}, target {found}", figures)
     if left_out:
         return CheckResult(

@@ -65,8 +65,8 @@ def check_row_counts(
     """Source, manifests, COPY and target hold the same number of rows.
 
     The source's own count is taken apart from the extraction, so it also proves that the partitions cover
-    the table. Where partitions were read under several snapshots of a source that moved on, it can't: a row may
-    have gone in one partition and another come in the next.
+    the table. Where partitions were read under several snapshots of a source that moved on, a count that differs
+    refutes nothing: a row may have gone or come in between.
 
     Args:
         loaded: rows that COPY reports; None when its history went with a load table that was published before.
@@ -90,21 +90,34 @@ def check_row_counts(
             return CheckResult(Verdict.FAIL, f"about {planned:,} rows were planned, and none arrived", figures)
         why = facts.problem if facts and facts.problem else "the source was not asked"
         return CheckResult(Verdict.INCONCLUSIVE, f"no count from the source: {why}", figures)
-    if mixed := mixed_snapshots(manifests, facts):
-        return CheckResult(Verdict.INCONCLUSIVE, f"{mixed}: {told}", figures)
+    mixed = mixed_snapshots(manifests, facts)
     if counted == target:
-        return CheckResult(Verdict.PASS, f"{target:,} rows in source, manifests, COPY and target", figures)
+        summary = f"{target:,} rows in source, manifests, COPY and target"
+        return CheckResult(Verdict.PASS, with_snapshots(summary, mixed), figures)
+    if mixed:
+        return CheckResult(Verdict.INCONCLUSIVE, f"row counts differ: {told} ({mixed_reason(mixed)})", figures)
     return CheckResult(Verdict.FAIL, f"row counts differ: {told}", figures)
 
 
-def mixed_snapshots(manifests: Sequence[Manifest], facts: SourceFacts | None) -> str | None:
-    """Why the source's figures and the partitions may speak of different states; None when they don't."""
+def mixed_snapshots(manifests: Sequence[Manifest], facts: SourceFacts | None) -> int:
+    """The number of states that the source's figures and the partitions may speak of; 0 when it is one."""
     proven = {facts.snapshot, *facts.unchanged_since} if facts else set()
-    # A partition with a checksum is the same under every snapshot that gives it.
-    snapshots = {manifest.snapshot for manifest in manifests if manifest.checksum is None}
-    if snapshots <= proven:
-        return None
-    return f"the partitions were read under {len(snapshots | proven)} snapshots of a source that moved on"
+    # A partition with a checksum is the same under every snapshot that gives it, if it was read under one that did.
+    snapshots = {manifest.snapshot for manifest in manifests if manifest.checksum is None or manifest.has_own_state}
+    return 0 if snapshots <= proven else len(snapshots | proven)
+
+
+def mixed_reason(snapshots: int) -> str:
+    """Why a difference between figures of several states refutes nothing, and the cure."""
+    return (
+        f"the source was read under {snapshots} snapshots, and rows may have changed between them; "
+        '"consistency": "strict" reads all partitions under one'
+    )
+
+
+def with_snapshots(summary: str, snapshots: int) -> str:
+    """What a check that passed says, where the figures that agree are of several states."""
+    return f"{summary}, read under {snapshots} snapshots" if snapshots else summary
 
 
 def check_metrics(
@@ -123,15 +136,16 @@ def check_metrics(
     compared = sum(len(metrics) for metrics in facts.metrics.values())
     figures: dict[str, Value] = {"compared": compared, "different": len(differences)}
     mixed = mixed_snapshots(manifests, facts)
-    if not differences and not mixed:
-        return CheckResult(Verdict.PASS, f"{compared} metrics of {len(types)} columns agree", figures)
+    if not differences:
+        summary = f"{compared} metrics of {len(types)} columns agree"
+        return CheckResult(Verdict.PASS, with_snapshots(summary, mixed), figures)
     told = "; ".join(
         f"{difference.metric} of {difference.column or 'the table'}: source {difference.source}, "
         f"target {difference.target}"
         for difference in differences[:20]
     )
     if mixed:
-        return CheckResult(Verdict.INCONCLUSIVE, f"{mixed}: {told or 'all metrics agree'}", figures)
+        return CheckResult(Verdict.INCONCLUSIVE, f"{told} ({mixed_reason(mixed)})", figures)
     return CheckResult(Verdict.FAIL, told, figures)
 
 

@@ -105,7 +105,7 @@ class Source:
         ]
         query = reader.platform.extraction_query(table.name, columns, predicate, where)
         schema = pa.schema([(column.name, column.type.to_arrow()) for column in columns])
-        with reader.open_snapshot(self.database) as snapshot:
+        with reader.open_snapshot(table.name, strict=False) as snapshot:
             rows = snapshot.open_reader()
             try:
                 read = pa.concat_tables([schema.empty_table(), *rows.read(query, columns)])
