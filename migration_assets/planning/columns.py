@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from types import MappingProxyType
-
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from migration_assets.planning.model import PlannedColumn
 from migration_assets.platforms.base import (
@@ -111,7 +108,7 @@ def _overrides(config: TableConfiguration, source: SourcePlatform, problems: lis
     overrides = {}
     for mapping in config.column_type_mappings:
         try:
-            overrides[normalised_type(mapping.source_type, source)] = _Override(
+            overrides[source.normalised_type(mapping.source_type)] = _Override(
                 mapping.target_type, _WRITTEN_TYPES.parse_type(mapping.target_type)
             )
         except PlatformError as error:
@@ -122,17 +119,9 @@ def _overrides(config: TableConfiguration, source: SourcePlatform, problems: lis
 def _override_of(column: SourceColumn, overrides: Mapping[str, _Override], source: SourcePlatform) -> _Override | None:
     """The mapping of a column: one that names its arguments goes before one that doesn't."""
     for spelling in (column.native_type, _ARGUMENTS.sub("", column.native_type), column.base_type):
-        if override := overrides.get(normalised_type(spelling, source)):
+        if override := overrides.get(source.normalised_type(spelling)):
             return override
     return None
-
-
-def normalised_type(type_name: str, source: SourcePlatform) -> str:
-    """One spelling for the synonyms of a type, such as `int4` and `INTEGER`."""
-    try:
-        return exp.DataType.build(type_name, dialect=source.dialect, udt=True).sql(source.dialect).upper()
-    except SqlglotError:
-        return " ".join(type_name.upper().split())
 
 
 def _target_type(target: TargetPlatform, mapping: ColumnMapping, override: _Override | None) -> str:
@@ -152,9 +141,7 @@ def _target_names(
     known = {column.name for column in table.columns}
     renamed = {}
     for mapping in config.column_name_mappings:
-        name = Identifier.parse(mapping.source_name).folded(source.fold)
-        if name not in known:
-            problems.append(f"columnNameMappings: the source has no column {name}; it has {', '.join(sorted(known))}")
+        name = find_column(mapping.source_name, known, source, "columnNameMappings", problems)
         renamed[name] = Identifier.parse(mapping.target_name).folded(target.fold)
     names = {name: renamed.get(name) or target_identifier(name, source, target) for name in known}
     problems += [
@@ -176,15 +163,22 @@ def resolve_columns(
 ) -> tuple[str, ...]:
     """The source columns that a list of the workflow names; a missing one becomes a problem."""
     known = {column.name for column in table.columns}
-    resolved = []
-    for text in written:
-        name = Identifier.parse(text).folded(source.fold)
-        if name not in known:
-            close = [column for column in sorted(known) if column.lower() == name.lower()]
-            cure = f'write "\\"{close[0]}\\"" in the file' if close else f"the columns are {', '.join(sorted(known))}"
-            problems.append(f"{key}: the source has no column {name}; {cure}")
-        resolved.append(name)
-    return tuple(resolved)
+    return tuple(find_column(text, known, source, key, problems) for text in written)
+
+
+def find_column(written: str, known: Collection[str], source: SourcePlatform, key: str, problems: list[str]) -> str:
+    """The source column that the workflow names; a missing or ambiguous one becomes a problem, and stays as written."""
+    name = Identifier.parse(written).folded(source.fold)
+    try:
+        found = source.find_name(name, known)
+    except PlatformError as error:
+        problems.append(f"{key}: {error}")
+        return name
+    if found is None:
+        close = [column for column in sorted(known) if column.lower() == name.lower()]
+        cure = f'write "\\"{close[0]}\\"" in the file' if close else f"the columns are {', '.join(sorted(known))}"
+        problems.append(f"{key}: the source has no column {name}; {cure}")
+    return found or name
 
 
 def _repeats(column: SourceColumn, column_type: ColumnType) -> bool:

@@ -148,9 +148,9 @@ def plan_table(
         size = filtered_bytes(table, rows)
         divider = Divider(config, source, run, table, settled.columns, keys, row_key, rows, size, ordered)
         division = divider.divide(synchronization, baseline)
+        notes = division.notes + source.consistency(run, table, strict=config.consistency == "strict")
     except (PlatformError, PartitionSizeError) as error:
         raise PlanError(workflow.name, slug, [*problems, str(error)]) from error
-    notes = division.notes
     if found is not None and synchronization.is_full and found.rows > 1.1 * rows:
         notes += (f"the target holds {found.rows:,} rows, more than the about {rows:,} that replace them",)
     return TablePlan(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import ClassVar
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from migration_assets.platforms.canonical_sql import CanonicalSQL
 from migration_assets.platforms.types import ColumnType, Kind
@@ -61,6 +62,8 @@ class SourceColumn:
         type_arguments: precision and scale, length or fractional-second digits, where the type has them.
         distinct: the statistics' number of distinct values; negative is a share of the rows; None is unknown.
         average_bytes: the statistics' average width of a value in bytes.
+        collation: the name of a text column's collation, where the platform's texts differ by it.
+        code_page: what its bytes are in by the collation, as Windows numbers it; None where they are Unicode anyway.
     """
 
     name: str
@@ -74,6 +77,8 @@ class SourceColumn:
     identity: bool = False
     distinct: float | None = None
     average_bytes: int | None = None
+    collation: str | None = None
+    code_page: int | None = None
 
 
 @dataclass(frozen=True)
@@ -218,6 +223,8 @@ class SourcePlatform(ABC):
 
     name: ClassVar[str]
     dialect: ClassVar[str]
+    ignores_case: ClassVar[bool] = False
+    """Whether names that differ in case only are one, unless both are there."""
 
     @abstractmethod
     def canonical_sql(self, run: QueryRunner) -> CanonicalSQL:
@@ -233,6 +240,37 @@ class SourcePlatform(ABC):
 
         Raises:
             PlatformError: there is no such table, or it can't be read; the text suggests similar names.
+        """
+
+    def find_name(self, written: str, names: Collection[str]) -> str | None:
+        """The name in a catalogue that a user means by a name that is folded already; None when there is none.
+
+        Raises:
+            PlatformError: the system compares names without case, and several are meant.
+        """
+        if written in names or not self.ignores_case:
+            return written if written in names else None
+        alike = [name for name in names if name.casefold() == written.casefold()]
+        if len(alike) > 1:
+            raise PlatformError(f"{written!r} could be {' or '.join(alike)}: write it exactly as one of them")
+        return alike[0] if alike else None
+
+    def normalised_type(self, written: str) -> str:
+        """One spelling for the synonyms of a type of the source, such as `int4` and `INTEGER`."""
+        try:
+            return exp.DataType.build(written, dialect=self.dialect, udt=True).sql(self.dialect).upper()
+        except SqlglotError:
+            return " ".join(written.upper().split())
+
+    @abstractmethod
+    def consistency(self, run: QueryRunner, table: SourceTable, *, strict: bool) -> tuple[str, ...]:
+        """What is not guaranteed for rows that change while they are read, as notes for the plan.
+
+        Args:
+            strict: all partitions must see the table at one moment.
+
+        Raises:
+            PlatformError: strict is asked for and the source can't do it; the text names the cure.
         """
 
     @abstractmethod

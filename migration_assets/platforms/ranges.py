@@ -32,7 +32,12 @@ _ORDERS = {
 
 
 def keeps_order(travels: ColumnType, target: ColumnType) -> bool:
-    """Whether a column of the target holds values of a key in the order that they have everywhere, and unrounded."""
+    """Whether a column of the target holds values of a key in the order that they have everywhere, and unrounded.
+
+    A time of day with more digits than microseconds has no literal that is the same in every dialect.
+    """
+    if travels.kind is Kind.TIME and travels.is_staged_as_text:
+        return False
     return target.kind in _ORDERS.get(travels.kind, ()) and not travels.is_rounded_in(target)
 
 
@@ -113,4 +118,10 @@ def _literal(text: str, column_type: ColumnType) -> exp.Condition:
             text = f"{text}:00" if text.endswith("+00") else text
     if column_type.kind not in _TYPES:
         raise ValueError(f"a column of type {column_type} has no ranges")
-    return exp.cast(exp.Literal.string(text), exp.DataType(this=_TYPES[column_type.kind]))
+    # By its digits DuckDB tells a TIMESTAMP_NS from a TIMESTAMP, which would be cut.
+    digits = [exp.DataTypeParam(this=exp.Literal.number(column_type.precision))] if _has_all_digits(column_type) else []
+    return exp.cast(exp.Literal.string(text), exp.DataType(this=_TYPES[column_type.kind], expressions=digits))
+
+
+def _has_all_digits(column_type: ColumnType) -> bool:
+    return column_type.kind is Kind.TIMESTAMP and column_type.is_staged_as_text

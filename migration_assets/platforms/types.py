@@ -11,6 +11,10 @@ import pyarrow as pa
 MAX_DECIMAL_PRECISION = 38
 """Digits that both targets (Snowflake NUMBER, DuckDB DECIMAL) and Arrow decimal128 hold exactly."""
 
+MICROSECONDS = 6
+MAX_FRACTION_DIGITS = 7
+"""Fractional-second digits that Arrow's times hold in every year, and those that a source has at most."""
+
 
 class Kind(str, Enum):
     """The families of column types. Every source type is mapped to exactly one of them."""
@@ -36,7 +40,8 @@ class ColumnType:
     Attributes:
         kind: the family.
         bits: width of INTEGER (16, 32, 64) and FLOAT (32, 64).
-        precision: digits of DECIMAL; fractional-second digits (0 to 6) of TIME, TIMESTAMP, TIMESTAMP_TZ.
+        precision: digits of DECIMAL; fractional-second digits (0 to 7) of TIME, TIMESTAMP, TIMESTAMP_TZ. A TIMESTAMP_TZ
+            with 7 of them keeps its offset; one with fewer is an instant in UTC.
         scale: digits after the point of DECIMAL.
         length: largest number of characters of TEXT or bytes of BINARY; None is without limit.
     """
@@ -76,7 +81,7 @@ class ColumnType:
             return mine in (Kind.DECIMAL, Kind.INTEGER) and self.digits > exact_digits
         if mine in (Kind.TIMESTAMP, Kind.TIMESTAMP_TZ) and theirs in (Kind.DATE, Kind.TIME, Kind.TIMESTAMP):
             return mine is not theirs or _fraction(self) > _fraction(column)
-        return mine is theirs and _fraction(self) > _fraction(column)
+        return theirs in _TEMPORAL and _fraction(self) > _fraction(column)
 
     def holds(self, other: ColumnType) -> bool:
         """Whether a column of this type takes every value of a column of another type, and keeps it as it is."""
@@ -105,8 +110,19 @@ class ColumnType:
             return {16: 5, 32: 10, 64: 19}[self.bits or 64]
         return self.precision or MAX_DECIMAL_PRECISION
 
+    @property
+    def is_staged_as_text(self) -> bool:
+        """Whether times have more digits than Arrow's microseconds.
+
+        Its nanoseconds end in 2262, but days such as 9999-12-31 are common. The text is
+        `YYYY-MM-DD HH:MM:SS.fffffff`, `HH:MM:SS.fffffff` or `YYYY-MM-DD HH:MM:SS.fffffff +HH:MM`.
+        """
+        return _fraction(self) > MICROSECONDS
+
     def to_arrow(self) -> pa.DataType:
         """The Arrow type of the column in staged files."""
+        if self.is_staged_as_text:
+            return pa.string()
         match self.kind:
             case Kind.BOOLEAN:
                 return pa.bool_()
@@ -130,6 +146,7 @@ class ColumnType:
                 return pa.string()
 
 
+_TEMPORAL = (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ)
 _STAGED_AS_TEXT = (Kind.TEXT, Kind.JSON, Kind.UUID)
 _UUID_LENGTH = 36
 
@@ -143,9 +160,9 @@ def _longest(column_type: ColumnType) -> float:
 
 def _fraction(column_type: ColumnType) -> int:
     """Fractional-second digits; 0 for types without."""
-    if column_type.kind not in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ):
+    if column_type.kind not in _TEMPORAL:
         return 0
-    return 6 if column_type.precision is None else column_type.precision
+    return MICROSECONDS if column_type.precision is None else column_type.precision
 
 
 BOOLEAN = ColumnType(Kind.BOOLEAN)
@@ -176,6 +193,6 @@ def text(length: int | None = None) -> ColumnType:
     return ColumnType(Kind.TEXT, length=length)
 
 
-def temporal(kind: Kind, precision: int = 6) -> ColumnType:
+def temporal(kind: Kind, precision: int = MICROSECONDS) -> ColumnType:
     """A TIME, TIMESTAMP or TIMESTAMP_TZ with `precision` fractional-second digits."""
     return ColumnType(kind, precision=precision)

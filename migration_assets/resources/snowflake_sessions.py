@@ -162,6 +162,8 @@ def _with_defaults(resource: SnowflakeResource, timeout_seconds: int) -> Snowfla
         "ABORT_DETACHED_QUERY": True,
         **additional.get("session_parameters", {}),
         "TIMEZONE": "UTC",
+        # Times with more digits than microseconds are staged as text.
+        **dict.fromkeys(("TIMESTAMP_INPUT_FORMAT", "TIME_INPUT_FORMAT"), "AUTO"),
     }
     settings |= {
         "autocommit": True,

@@ -117,7 +117,7 @@ def test_columns_that_differ_only_in_case_stay_two_where_the_target_tells_them_a
 def test_a_renaming_of_a_column_that_is_not_there_is_refused() -> None:
     (problem,) = problems(column("id"), columnNameMappings=[rename("nowhere", "x")])
 
-    assert "columnNameMappings: the source has no column nowhere; it has id" in problem
+    assert "columnNameMappings: the source has no column nowhere; the columns are id" in problem
 
 
 @pytest.mark.parametrize(

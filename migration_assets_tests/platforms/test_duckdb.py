@@ -37,7 +37,9 @@ DDL_TYPES = [
     (BINARY, "BLOB"),
     (DATE, "DATE"),
     (temporal(Kind.TIME, 3), "TIME"),
+    (temporal(Kind.TIME, 7), "TIME_NS"),
     (temporal(Kind.TIMESTAMP), "TIMESTAMP"),
+    (temporal(Kind.TIMESTAMP, 7), "TIMESTAMP_NS"),
     (temporal(Kind.TIMESTAMP_TZ), "TIMESTAMPTZ"),
     (JSON, "JSON"),
     (UUID, "UUID"),
@@ -56,6 +58,8 @@ SPELLINGS = [
     ("VARCHAR(5)", text(5)),
     ("TIMESTAMP WITH TIME ZONE", temporal(Kind.TIMESTAMP_TZ)),
     ("TIMESTAMP_MS", temporal(Kind.TIMESTAMP, 3)),
+    ("TIMESTAMP_NS", temporal(Kind.TIMESTAMP, 7)),
+    ("TIME_NS", temporal(Kind.TIME, 7)),
 ]
 
 
@@ -112,3 +116,8 @@ def test_names_are_compared_as_duckdb_does(first: str, second: str, *, same: boo
 
 def test_names_keep_their_case() -> None:
     assert DuckDB().fold("OrderLines") == "OrderLines"
+
+
+def test_an_instant_with_offset_and_100_ns_has_no_type_and_a_cure() -> None:
+    with pytest.raises(PlatformError, match=r"keeps neither offset nor 100 ns. Map the column to TIMESTAMPTZ"):
+        DuckDB().ddl_type(temporal(Kind.TIMESTAMP_TZ, 7))

@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from migration_assets.platforms.base import Bound
 from migration_assets.platforms.duckdb import DuckDB
-from migration_assets.platforms.ranges import KeyTarget, absent, in_range, keeps_order
+from migration_assets.platforms.ranges import KeyTarget, absent, beyond, in_range, keeps_order
 from migration_assets.platforms.snowflake import Snowflake
 from migration_assets.platforms.types import (
     DATE,
@@ -54,6 +54,18 @@ _BY_DIALECT: list[tuple[str, ColumnType, str, str]] = [
         temporal(Kind.TIMESTAMP),
         "2024-02-29 01:02:03",
         "\"a\" >= CAST('2024-02-29 01:02:03' AS TIMESTAMPNTZ)",
+    ),
+    (
+        "duckdb",
+        temporal(Kind.TIMESTAMP, 7),
+        "2024-02-29 01:02:03.1234567",
+        "\"a\" >= CAST('2024-02-29 01:02:03.1234567' AS TIMESTAMP(7))",
+    ),
+    (
+        "snowflake",
+        temporal(Kind.TIMESTAMP, 7),
+        "2024-02-29 01:02:03.1234567",
+        "\"a\" >= CAST('2024-02-29 01:02:03.1234567' AS TIMESTAMPNTZ(7))",
     ),
     ("duckdb", UUID, _UUID, f"\"a\" >= CAST('{_UUID}' AS UUID)"),
     ("duckdb", TEXT, "it's \\ |", "\"a\" >= 'it''s \\ |'"),
@@ -115,6 +127,10 @@ def _selected(connection: duckdb.DuckDBPyConnection, condition: exp.Condition | 
         ((DATE,), [("0001-01-01",), ("1969-12-31",), ("9999-12-31",)]),
         ((temporal(Kind.TIME, 3),), [("00:00:00.001",), ("12:00:00",), ("23:59:59.999999",)]),
         ((temporal(Kind.TIMESTAMP),), [("0001-01-01 00:00:00",), ("2024-02-29 12:00:00.000001",)]),
+        (
+            (temporal(Kind.TIMESTAMP, 7),),
+            [("2024-02-29 12:00:00.1234566",), ("2024-02-29 12:00:00.1234567",), ("2024-02-29 12:00:00.1234568",)],
+        ),
         ((temporal(Kind.TIMESTAMP_TZ),), [("1999-12-31 23:59:59.999999+00",), ("2024-02-29 12:00:00+00",)]),
         ((UUID,), [("00000000-0000-0000-0000-00000000000a",), (_UUID,), ("ffffffff-ffff-ffff-ffff-fffffffffffe",)]),
         ((TEXT,), [(" ",), ("A",), ("a",), ("a ",), ("É",), ("\ud7ff",), ("\ue000",), ("\uffff",), ("😀",)]),
@@ -166,6 +182,9 @@ def test_a_column_without_ranges_and_a_bound_of_another_key_are_refused() -> Non
         (DATE, temporal(Kind.TIMESTAMP), True),
         (temporal(Kind.TIMESTAMP), DATE, False),
         (temporal(Kind.TIMESTAMP, 6), temporal(Kind.TIMESTAMP, 3), False),
+        (temporal(Kind.TIMESTAMP, 7), temporal(Kind.TIMESTAMP), False),
+        (temporal(Kind.TIMESTAMP, 7), temporal(Kind.TIMESTAMP, 7), True),
+        (temporal(Kind.TIME, 7), temporal(Kind.TIME, 7), False),
         (temporal(Kind.TIMESTAMP_TZ), temporal(Kind.TIMESTAMP), False),
         (JSON, JSON, False),
     ],
@@ -184,3 +203,14 @@ def test_a_target_column_keeps_the_order_or_not(travels: ColumnType, target: Col
 )
 def test_the_columns_that_targets_make_keep_the_order(travels: ColumnType, target: DuckDB | Snowflake) -> None:
     assert keeps_order(travels, target.parse_type(target.ddl_type(travels)))
+
+
+def test_rows_above_a_watermark_are_told_by_100_ns() -> None:
+    (column,) = _columns(temporal(Kind.TIMESTAMP, 7))
+    with duckdb.connect() as connection:
+        connection.execute('CREATE TABLE t (i INTEGER, "a" TIMESTAMP_NS)')
+        for number in range(3):
+            connection.execute("INSERT INTO t VALUES (?, ?)", [number, f"2024-02-29 12:00:00.123456{number}"])
+        mark = "2024-02-29 12:00:00.1234561"
+        assert _selected(connection, beyond(column, mark, inclusive=False)) == [2]
+        assert _selected(connection, beyond(column, mark, inclusive=True)) == [1, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
 from migration_assets.platforms.base import TargetPlatform
@@ -41,6 +42,7 @@ EVERY_KIND = [
     temporal(Kind.TIME, 3),
     TIMESTAMP,
     temporal(Kind.TIMESTAMP_TZ, 3),
+    temporal(Kind.TIMESTAMP, 7),
     JSON,
     UUID,
 ]
@@ -56,6 +58,9 @@ WIDER = [
     (decimal(12, 3), decimal(10, 1)),
     (floating(64), floating(32)),
     (floating(64), integer(32)),
+    (temporal(Kind.TIME, 7), temporal(Kind.TIME)),
+    (temporal(Kind.TIMESTAMP, 7), TIMESTAMP),
+    (temporal(Kind.TIMESTAMP_TZ, 7), temporal(Kind.TIMESTAMP_TZ)),
     (TEXT, text(10)),
     (text(11), text(10)),
     (text(36), UUID),
@@ -105,3 +110,16 @@ def test_what_a_target_makes_of_a_type_holds_its_values(platform: TargetPlatform
     made = platform.parse_type(platform.ddl_type(kind))
 
     assert made.holds(kind) or (kind is BINARY and made.length == platform.max_binary_length)
+
+
+@pytest.mark.parametrize("kind", [Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ])
+def test_times_of_more_digits_than_microseconds_are_staged_as_text(kind: Kind) -> None:
+    assert temporal(kind, 7).is_staged_as_text
+    assert temporal(kind, 7).to_arrow() == pa.string()
+    assert not temporal(kind).is_staged_as_text
+
+
+def test_an_instant_of_more_digits_would_be_cut_in_every_other_time() -> None:
+    for kind in (Kind.TIMESTAMP, Kind.TIMESTAMP_TZ):
+        assert temporal(kind, 7).is_rounded_in(temporal(Kind.TIMESTAMP_TZ))
+        assert temporal(kind, 7).is_rounded_in(TIMESTAMP)

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timezone
+from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -765,3 +765,55 @@ def test_a_table_too_wide_for_two_threads_is_loaded_by_one(tmp_path: Path, stage
         loaded = warehouse.copy_into(LOAD, columns, [file], stage)
         assert warehouse.count_rows(LOAD) == rows
     assert [each.rows for each in loaded] == [rows]
+
+
+TIMES = [
+    LoadColumn("at", types.temporal(Kind.TIMESTAMP, 7), "TIMESTAMP_NS"),
+    LoadColumn("of day", types.temporal(Kind.TIME, 7), "TIME_NS"),
+]
+
+
+def stage_times(stage: FileSystemStage, *rows: tuple[str | None, str | None]) -> list[StagedFile]:
+    moments, clocks = zip(*rows, strict=True)
+    with stage.open_output("times.parquet") as output:
+        pq.write_table(
+            pa.table({"at": pa.array(moments, pa.string()), "of day": pa.array(clocks, pa.string())}), output
+        )
+    return [StagedFile(path="times.parquet", rows=len(rows), bytes=1)]
+
+
+def test_times_of_100_ns_are_loaded_to_the_last_digit(warehouse: DuckDBWarehouse, stage: FileSystemStage) -> None:
+    files = stage_times(
+        stage,
+        ("2024-02-29 12:00:00.1234567", "23:59:59.9999999"),
+        ("1970-01-01 00:00:00.0000000", "00:00:00.0000000"),
+        (None, None),
+    )
+    warehouse.create_load_table(LOAD, TIMES, TARGET, MARK)
+    warehouse.copy_into(LOAD, TIMES, files, stage)
+    warehouse.publish(LOAD, TARGET)
+    texts = 'SELECT CAST("at" AS VARCHAR), CAST("of day" AS VARCHAR) FROM public."ORDERS"'
+    assert run_sql(warehouse, texts) == [
+        ("2024-02-29 12:00:00.1234567", "23:59:59.9999999"),
+        ("1970-01-01 00:00:00", "00:00:00"),
+        (None, None),
+    ]
+    rows = warehouse.query(sqlglot.parse_one('SELECT "at", "of day" FROM public."ORDERS"', dialect="duckdb"), "SALES")
+    assert rows == [
+        {"at": "2024-02-29 12:00:00.1234567", "of day": "23:59:59.9999999"},
+        {"at": datetime.fromisoformat("1970-01-01"), "of day": time(0)},
+        {"at": None, "of day": None},
+    ]
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31 00:00:00.0000000", "0001-01-01 00:00:00.0000000"])
+def test_a_time_beyond_100_ns_fails_with_its_column_and_the_cure(
+    warehouse: DuckDBWarehouse, stage: FileSystemStage, moment: str
+) -> None:
+    files = stage_times(stage, (moment, "00:00:00.0000000"))
+    warehouse.create_load_table(LOAD, TIMES, TARGET, MARK)
+    with pytest.raises(
+        WarehouseError, match=rf"{moment}[\s\S]*column at ends at .* map .* to TIMESTAMP .* or to VARCHAR"
+    ):
+        warehouse.copy_into(LOAD, TIMES, files, stage)
+    assert warehouse.count_rows(LOAD) == 0

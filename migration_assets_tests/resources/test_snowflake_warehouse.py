@@ -156,6 +156,8 @@ def test_a_session_is_in_utc_and_ends_by_itself(
             "STATEMENT_TIMEOUT_IN_SECONDS": 7200,
             "ABORT_DETACHED_QUERY": True,
             "TIMEZONE": "UTC",
+            "TIMESTAMP_INPUT_FORMAT": "AUTO",
+            "TIME_INPUT_FORMAT": "AUTO",
         },
     }
 

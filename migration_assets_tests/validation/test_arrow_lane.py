@@ -64,6 +64,14 @@ def texts_of(array: pa.Array | pa.ChunkedArray, canonical: CanonicalType) -> lis
     return texts
 
 
+def test_times_that_are_staged_as_text_have_the_texts_of_times() -> None:
+    moments = pa.array(["9999-12-31 23:59:59.1234567", "0001-01-01 00:00:00.0000000", None])
+    assert texts_of(moments, TIMESTAMP) == ["9999-12-31 23:59:59.1234567", "0001-01-01 00:00:00", None]
+    instants = pa.array(["2024-03-01 03:04:05.1200000 +05:30", None, "2024-12-31 20:00:00.0000001 -08:00"])
+    assert texts_of(instants, TIMESTAMP) == ["2024-02-29 21:34:05.12", None, "2025-01-01 04:00:00.0000001"]
+    assert texts_of(pa.array(["03:04:05.1234567", "10:00:00.0000000"]), TIME) == ["03:04:05.1234567", "10:00:00"]
+
+
 # Numbers.
 
 

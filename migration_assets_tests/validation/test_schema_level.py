@@ -167,7 +167,7 @@ def test_a_target_that_can_lose_or_refuse_values_fails(
         (column("x", "text"), "VARCHAR(134217728)", {}),
         (column("x", "date"), "TIMESTAMP_NTZ(9)", {"type": "compared as timestamp"}),
         (column("x", "timestamp with time zone"), "TIMESTAMP_NTZ(6)", {"type": "compared as timestamp"}),
-        (column("x", "timestamp without time zone", 3), "TIMESTAMP_NTZ(9)", {"precision": "room for 6 digits"}),
+        (column("x", "timestamp without time zone", 3), "TIMESTAMP_NTZ(9)", {"precision": "room for 7 digits"}),
         (column("x", "real"), "FLOAT", {}),
         (column("x", "uuid"), "VARCHAR(36)", {"type": "compared as text"}),
         (column("x", "xml"), "VARIANT", {"type": "compared as text"}),

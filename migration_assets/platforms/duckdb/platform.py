@@ -13,6 +13,7 @@ from migration_assets.platforms.types import (
     DATE,
     JSON,
     MAX_DECIMAL_PRECISION,
+    MAX_FRACTION_DIGITS,
     TEXT,
     UUID,
     ColumnType,
@@ -50,10 +51,12 @@ _PLAIN_TYPES: dict[str, ColumnType] = {
     **dict.fromkeys(("BLOB", "BYTEA", "BINARY", "VARBINARY"), BINARY),
     "DATE": DATE,
     "TIME": temporal(Kind.TIME),
+    "TIME_NS": temporal(Kind.TIME, MAX_FRACTION_DIGITS),
     **dict.fromkeys(
-        ("TIMESTAMP", "DATETIME", "TIMESTAMP WITHOUT TIME ZONE", "TIMESTAMP_US", "TIMESTAMP_NS"),
+        ("TIMESTAMP", "DATETIME", "TIMESTAMP WITHOUT TIME ZONE", "TIMESTAMP_US"),
         temporal(Kind.TIMESTAMP),
     ),
+    "TIMESTAMP_NS": temporal(Kind.TIMESTAMP, MAX_FRACTION_DIGITS),
     "TIMESTAMP_MS": temporal(Kind.TIMESTAMP, 3),
     "TIMESTAMP_S": temporal(Kind.TIMESTAMP, 0),
     **dict.fromkeys(("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"), temporal(Kind.TIMESTAMP_TZ)),
@@ -87,6 +90,14 @@ class DuckDB(TargetPlatform):
                 return _FLOATS[column_type.bits or 64]
             case Kind.DECIMAL:
                 return _decimal_type(column_type)
+            case Kind.TIMESTAMP_TZ if column_type.is_staged_as_text:
+                raise PlatformError(
+                    f"DuckDB has no type for {column_type}: TIMESTAMPTZ keeps neither offset nor 100 ns. Map the "
+                    "column to TIMESTAMPTZ (the instant, cut after microseconds) or to VARCHAR (exact) in "
+                    "columnTypeMappings."
+                )
+            case Kind.TIME | Kind.TIMESTAMP as kind if column_type.is_staged_as_text:
+                return f"{_DDL_TYPES[kind]}_NS"
             case kind:
                 return _DDL_TYPES[kind]
 

@@ -57,6 +57,10 @@ class PostgreSQL(SourcePlatform):
     def describe(self, run: QueryRunner, name: TableName) -> SourceTable:
         return catalogue.describe(run, name)
 
+    def consistency(self, run: QueryRunner, table: SourceTable, *, strict: bool) -> tuple[str, ...]:
+        # Every reader joins one snapshot, whatever is asked for.
+        return ()
+
     def map_column(self, column: SourceColumn, override: ColumnType | None = None) -> ColumnMapping:
         return types.map_column(column, override)
 

@@ -425,6 +425,8 @@ def _overridden(column: SourceColumn, policy: Policy, override: ColumnType) -> C
             f"Column {column.name!r} of type {column.native_type} can't be mapped to {override}. "
             f"Possible in columnTypeMappings: types that stand for {possible}."
         )
+    if override.is_staged_as_text:
+        override = temporal(override.kind)  # PostgreSQL has no more digits.
     notes = policy.notes if override.kind is policy.type.kind else ()
     return ColumnMapping(
         type=override,

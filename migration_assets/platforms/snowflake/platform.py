@@ -13,6 +13,8 @@ from migration_assets.platforms.types import (
     DATE,
     JSON,
     MAX_DECIMAL_PRECISION,
+    MAX_FRACTION_DIGITS,
+    MICROSECONDS,
     ColumnType,
     Kind,
     decimal,
@@ -28,9 +30,6 @@ MAX_BINARY_LENGTH = 67_108_864
 DEFAULT_TEXT_LENGTH = 16_777_216
 """Length of a VARCHAR that is written without one, in accounts without the larger default."""
 
-MICROSECONDS = 6
-"""Fractional-second digits that are staged; Snowflake holds 9."""
-
 _INTEGERS = {16: "NUMBER(5,0)", 32: "NUMBER(10,0)", 64: "NUMBER(19,0)"}
 _PLAIN_DDL = {
     Kind.BOOLEAN: "BOOLEAN",
@@ -42,9 +41,10 @@ _PLAIN_DDL = {
 _TEMPORAL_DDL = {
     Kind.TIME: "TIME",
     Kind.TIMESTAMP: "TIMESTAMP_NTZ",
-    # Sources store instants without their offsets: what travels is an instant, and LTZ is exactly that.
+    # Most sources store instants without their offsets: what travels is an instant, and LTZ is exactly that.
     Kind.TIMESTAMP_TZ: "TIMESTAMP_LTZ",
 }
+_WITH_OFFSET = "TIMESTAMP_TZ"
 
 # Snowflake has one exact and one approximate number type: every INT is NUMBER(38,0), every REAL 64 bits wide.
 _PLAIN_TYPES: dict[str, ColumnType] = {
@@ -61,6 +61,7 @@ _TEXT_TYPES = (
 )
 _CHARACTER_TYPES = ("CHAR", "CHARACTER", "NCHAR")
 _BINARY_TYPES = ("BINARY", "VARBINARY")
+_LOCAL_TYPES = ("TIMESTAMP_LTZ", "TIMESTAMPLTZ", "TIMESTAMP WITH LOCAL TIME ZONE")
 _TEMPORAL_TYPES = {
     "TIME": Kind.TIME,
     # The account's TIMESTAMP_TYPE_MAPPING decides what TIMESTAMP is; unless it was changed, that is NTZ.
@@ -73,7 +74,7 @@ _TEMPORAL_TYPES = {
     ),
     **dict.fromkeys(
         (
-            *("TIMESTAMP_LTZ", "TIMESTAMPLTZ", "TIMESTAMP WITH LOCAL TIME ZONE"),
+            *_LOCAL_TYPES,
             *("TIMESTAMP_TZ", "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"),
         ),
         Kind.TIMESTAMP_TZ,
@@ -120,7 +121,8 @@ class Snowflake(TargetPlatform):
                 return f"BINARY({min(column_type.length or MAX_BINARY_LENGTH, MAX_BINARY_LENGTH)})"
             case Kind.TIME | Kind.TIMESTAMP | Kind.TIMESTAMP_TZ as kind:
                 digits = MICROSECONDS if column_type.precision is None else column_type.precision
-                return f"{_TEMPORAL_DDL[kind]}({digits})"
+                keeps_offset = kind is Kind.TIMESTAMP_TZ and column_type.is_staged_as_text
+                return f"{_WITH_OFFSET if keeps_offset else _TEMPORAL_DDL[kind]}({digits})"
             case kind:
                 return _PLAIN_DDL[kind]
 
@@ -145,7 +147,9 @@ class Snowflake(TargetPlatform):
             if name in _BINARY_TYPES:
                 return BINARY if argument is None else ColumnType(Kind.BINARY, length=argument)
             if name in _TEMPORAL_TYPES:
-                digits = MICROSECONDS if argument is None else min(argument, MICROSECONDS)
+                # Of 9 digits no source has more than 7; LTZ has them, but not the offset that goes with them.
+                most = MICROSECONDS if name in _LOCAL_TYPES else MAX_FRACTION_DIGITS
+                digits = MICROSECONDS if argument is None else min(argument, most)
                 return temporal(_TEMPORAL_TYPES[name], digits)
         raise unknown_type("Snowflake", ddl_type, _KNOWN_TYPES)
 

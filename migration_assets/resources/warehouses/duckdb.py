@@ -31,6 +31,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from migration_assets.platforms.base import Row, TableName, TargetColumn, TargetPlatform
 from migration_assets.platforms.duckdb import DuckDB
+from migration_assets.platforms.types import Kind
 from migration_assets.resources.stages.base import Stage, StagedFile
 from migration_assets.resources.stages.filesystem import FileSystemStage
 from migration_assets.resources.warehouses.base import (
@@ -297,6 +298,7 @@ class DuckDBWarehouse(ConfigurableResource, Warehouse):  # type: ignore[type-arg
                 except (duckdb.Error, pa.ArrowException, OSError) as error:
                     raise WarehouseError(
                         f"can't load {stage.uri_of(file.path)} into {load}, which is left as it was: {error}"
+                        f"{_advice_on_times(error, columns)}"
                     ) from error
                 connection.execute(_ADD_TO_HISTORY, [load.schema, load.table, file.path, rows[file.path]])
         return [FileLoad(file.path, rows[file.path]) for file in files]
@@ -491,8 +493,10 @@ def _ask(connection: duckdb.DuckDBPyConnection, statement: exp.Expression, datab
 
 
 def _rows(batch: pa.RecordBatch) -> list[Row]:
-    """The rows of a batch; a date that Python has none for is its text, as a PostgreSQL source returns it."""
+    """The rows of a batch; a date or time that Python has none for is its text, as a PostgreSQL source returns it."""
     try:
+        if any(map(_has_nanoseconds, batch.schema.types)):
+            raise ValueError("Python's times have microseconds")
         rows: list[Row] = batch.to_pylist()
     except (OverflowError, ValueError):
         columns = [_values(column) for column in batch.columns]
@@ -501,13 +505,23 @@ def _rows(batch: pa.RecordBatch) -> list[Row]:
 
 
 def _values(column: pa.Array) -> list[object]:
-    if not (pa.types.is_date32(column.type) or pa.types.is_timestamp(column.type)):
+    if not (pa.types.is_date32(column.type) or pa.types.is_timestamp(column.type) or _has_nanoseconds(column.type)):
         values: list[object] = column.to_pylist()
         return values
     return [_moment(scalar) for scalar in column]
 
 
+def _has_nanoseconds(column_type: pa.DataType) -> bool:
+    is_time = pa.types.is_timestamp(column_type) or pa.types.is_time64(column_type)
+    return is_time and str(column_type.unit) == "ns"
+
+
 def _moment(scalar: pa.Scalar) -> object:
+    if _has_nanoseconds(scalar.type) and scalar.is_valid:
+        if scalar.value % 1_000:
+            return _text_of_moment(scalar)
+        is_time = pa.types.is_time64(scalar.type)
+        scalar = scalar.cast(pa.time64("us") if is_time else pa.timestamp("us", scalar.type.tz))
     try:
         return scalar.as_py()
     except (OverflowError, ValueError):
@@ -521,7 +535,9 @@ _TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 def _text_of_moment(scalar: pa.Scalar) -> str:
-    """A date or timestamp beyond Python's calendar, in PostgreSQL's words."""
+    """A date or timestamp beyond Python's calendar, or a time of more digits, in PostgreSQL's words."""
+    if pa.types.is_time64(scalar.type):
+        return _clock(scalar.value, _TICKS["ns"])
     is_date = pa.types.is_date32(scalar.type)
     if abs(scalar.value) == 2 ** (31 if is_date else 63) - 1:
         return "infinity" if scalar.value > 0 else "-infinity"
@@ -532,11 +548,16 @@ def _text_of_moment(scalar: pa.Scalar) -> str:
     year = alike.year + _YEARS_PER_ERA * eras
     text = f"{year if year > 0 else 1 - year:04d}-{alike:%m-%d}"
     if not is_date:
-        seconds, fraction = divmod(of_day, ticks)
-        text += f" {seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-        text += f".{fraction:0{len(str(ticks)) - 1}d}".rstrip("0") if fraction else ""
+        text += f" {_clock(of_day, ticks)}"
         text += "+00" if scalar.type.tz else ""
     return text if year > 0 else f"{text} BC"
+
+
+def _clock(of_day: int, ticks: int) -> str:
+    """The time of day; `ticks` make a second."""
+    seconds, fraction = divmod(of_day, ticks)
+    text = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    return text + (f".{fraction:0{len(str(ticks)) - 1}d}".rstrip("0") if fraction else "")
 
 
 def _create(file: Path) -> None:
@@ -579,6 +600,19 @@ def _advice(error: duckdb.Error, file: Path, warehouse: DuckDBWarehouse) -> str:
     if isinstance(error, duckdb.OutOfMemoryException) or _MEMORY_IS_USED in str(error):
         return f"\nRaise the warehouse's memory_limit ({warehouse.memory_limit}), or free disk space at {file}."
     return ""
+
+
+def _advice_on_times(error: Exception, columns: Sequence[LoadColumn]) -> str:
+    """What to do about a time that a column of 100 ns doesn't reach; nothing when the error is another one."""
+    names = [column.name for column in columns if column.type.kind is Kind.TIMESTAMP and column.type.is_staged_as_text]
+    first_line = str(error).partition("\n")[0]
+    name = next((name for name in names if first_line.endswith(f"source column {name}")), None)
+    if name is None or not isinstance(error, duckdb.ConversionException):
+        return ""
+    return (
+        f"\nDuckDB's TIMESTAMP_NS of column {name} ends at 1677-09-21 and 2262-04-11: map the source's type, such as "
+        "DATETIME2(7), to TIMESTAMP (cut after microseconds) or to VARCHAR (exact) in columnTypeMappings"
+    )
 
 
 def _filesystem_stage(stage: Stage) -> FileSystemStage:

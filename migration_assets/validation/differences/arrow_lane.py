@@ -51,14 +51,15 @@ _HALF, _HALF_MASK = np.uint64(32), np.uint64(0xFFFF_FFFF)
 def canonical_text(array: pa.Array | pa.ChunkedArray, canonical: CanonicalType) -> pa.Array:
     """The canonical texts of a column.
 
-    Numbers may also come as text, which holds what Arrow decimals don't, such as NaN.
+    Numbers may also come as text, which holds what Arrow decimals don't, such as NaN, and times, which hold 100 ns in
+    every year as text (`ColumnType.is_staged_as_text`).
 
     Returns:
         An array of strings, NULL where `array` is.
 
     Raises:
         TypeError: columns of the Arrow type aren't compared as `canonical`.
-        ValueError: a text is no number, or not JSON.
+        ValueError: a text is no number, no time, or not JSON.
     """
     plain = _plain(array)
     if pa.types.is_null(plain.type):
@@ -354,6 +355,8 @@ def _date(array: pa.Array, _digits: int) -> pa.Array | None:
 
 
 def _time(array: pa.Array, _digits: int) -> pa.Array | None:
+    if _is_text(array.type):
+        return _without_zeros(array.cast(pa.string()))
     if not pa.types.is_time(array.type):
         return None
     values = _whole_numbers(array)
@@ -364,6 +367,8 @@ def _time(array: pa.Array, _digits: int) -> pa.Array | None:
 def _timestamp(array: pa.Array, _digits: int) -> pa.Array | None:
     if pa.types.is_date(array.type):
         array = array.cast(pa.date32()).cast(pa.timestamp("s"))
+    if _is_text(array.type):
+        return _without_zeros(_in_utc(array.cast(pa.string())))
     if not pa.types.is_timestamp(array.type):
         return None
     per_day = _SECONDS_PER_DAY * 10 ** _UNIT_DIGITS[array.type.unit]
@@ -371,6 +376,33 @@ def _timestamp(array: pa.Array, _digits: int) -> pa.Array | None:
     values = _whole_numbers(utc)
     days = values // per_day
     return _with_short_fraction(utc, values, (days < _FIRST_DAY) | (days > _LAST_DAY), _moment)
+
+
+_TO_THE_SECOND = len("YYYY-MM-DD HH:MM:SS")
+_OFFSET = len("+HH:MM")
+
+
+def _in_utc(texts: pa.Array) -> pa.Array:
+    """Texts of wall times as they are, and of instants in UTC and without their offset."""
+    with_offset = pc.match_substring_regex(texts, r" [+-]\d\d:\d\d$").fill_null(False)
+    if not pc.any(with_offset).as_py():
+        return texts
+    instants = texts.filter(with_offset)
+    offsets = pc.utf8_slice_codeunits(instants, -_OFFSET)
+    hours, minutes = (pc.utf8_slice_codeunits(offsets, at, at + 2).cast(pa.int64()).to_numpy() for at in (1, 4))
+    signs = np.where(pc.starts_with(offsets, "-").to_numpy(zero_copy_only=False), -1, 1)
+    wall_times = pc.utf8_slice_codeunits(instants, 0, _TO_THE_SECOND).cast(pa.timestamp("s"))
+    seconds = _whole_numbers(wall_times) - signs * (hours * 3600 + minutes * 60)
+    # No source has instants beyond the years 1 to 9999 in UTC, which Arrow prints.
+    whole = pa.array(seconds).cast(pa.timestamp("s")).cast(pa.string())
+    fractions = pc.utf8_slice_codeunits(instants, _TO_THE_SECOND, -_OFFSET - 1)
+    return pc.replace_with_mask(texts, with_offset, pc.binary_join_element_wise(whole, fractions, ""))
+
+
+def _without_zeros(texts: pa.Array) -> pa.Array:
+    """Texts of times without zeros at the end of the fraction, if they have one."""
+    short = pc.ascii_rtrim(pc.ascii_rtrim(texts, characters="0"), characters=".")
+    return pc.if_else(pc.match_substring(texts, "."), short, texts)
 
 
 def _with_short_fraction(

@@ -264,18 +264,23 @@ def _value(value: object, column_type: ColumnType | None) -> Value:
     return str(value)
 
 
-_MOMENT = re.compile(r"(\d{4,}-\d\d-\d\d)(?:[ T](\d\d:\d\d:\d\d)(\.\d{1,6})?)?(\+00(?::?00)?|Z)?( BC)?")
+_MOMENT = re.compile(r"(\d{4,}-\d\d-\d\d)(?:[ T](\d\d:\d\d:\d\d)(\.\d{1,9})?)?(\+00(?::?00)?|Z)?( BC)?")
+
+_CLOCK = re.compile(r"(\d\d:\d\d:\d\d)(\.\d{6})\d{1,3}")
 
 
 def _moment(text: str, column_type: ColumnType) -> str:
     """A date or time that a driver gives as text, in the form that others get: those beyond Python's calendar are."""
+    if column_type.kind is Kind.TIME and (found := _CLOCK.fullmatch(text)):
+        return found[1] + (found[2] if found[2].strip(".0") else "")
     found = _MOMENT.fullmatch(text) if column_type.kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ) else None
     if found is None:
         return text
     day, clock, fraction, zone, era = found.groups(default="")
     if column_type.kind is not Kind.DATE or clock:
         day += f"T{clock or '00:00:00'}"
-        microseconds = fraction.removeprefix(".").ljust(6, "0")
+        # Drivers cut what is shorter than a microsecond: the fingerprints compare it.
+        microseconds = fraction.removeprefix(".").ljust(6, "0")[:6]
         day += f".{microseconds}" if microseconds.strip("0") else ""
         day += "+00:00" if zone or column_type.kind is Kind.TIMESTAMP_TZ else ""
     return day + era

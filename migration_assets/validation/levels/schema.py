@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from migration_assets.planning.columns import normalised_type
 from migration_assets.platforms.base import (
     ColumnMapping,
     PlatformError,
@@ -61,7 +60,7 @@ def compare_schemas(
     """Every property that was looked at, in the order of the source's columns; those of the table come last."""
     has_view = target.is_view or "view" in source.kind
     compared = {column.name: column for column in alignment.compared}
-    mappings = {normalised_type(name, source_platform): types for name, types in config.type_mappings.items()}
+    mappings = {source_platform.normalised_type(name): types for name, types in config.type_mappings.items()}
     findings = []
     for pair in alignment.pairs:
         findings.append(_existence(pair))
@@ -418,7 +417,7 @@ def _allowed(
 ) -> tuple[str, ...] | None:
     """The target types of the type mapping file; an entry that names the type's arguments goes first."""
     for spelling in (column.native_type, _ARGUMENTS.sub("", column.native_type), column.base_type):
-        if found := mappings.get(normalised_type(spelling, platform)):
+        if found := mappings.get(platform.normalised_type(spelling)):
             return found
     return None
 
