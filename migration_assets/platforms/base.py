@@ -340,7 +340,7 @@ class SourcePlatform(ABC):
         As `partition_by_key` does, but by the staged values and in the order that they have everywhere. Where a
         key column may be NULL, the last partition is `absent` and has the rows without key, even if there are none
         yet. The bounds are texts of staged values, which `platforms/ranges.py` reads back for a target: plain
-        digits, `YYYY-MM-DD`, `HH:MM:SS[.ffffff]`, both with a blank between them for TIMESTAMP and with `+00` behind
+        digits, `YYYY-MM-DD`, `HH:MM:SS[.fffffff]`, both with a blank between them for TIMESTAMP and with `+00` behind
         them for TIMESTAMP_TZ, a UUID in lower case, text as it is. A value that has no such form (infinity, NaN, a
         year before 1 or after 9999, 24:00, a long text) is no bound: the ranges beside it are one.
 

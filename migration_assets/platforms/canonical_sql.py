@@ -85,7 +85,7 @@ class ListedBuckets:
     """Buckets that the caller numbers.
 
     Attributes:
-        expression: SQL of a row's bucket, such as `number_of` makes it.
+        expression: SQL of a row's bucket, such as `CanonicalSQL.number_of` makes it.
     """
 
     expression: str
@@ -220,6 +220,10 @@ class CanonicalSQL(ABC):
                 conditions += [f"({between} AND {self._in(found, [_number(offset) for offset in offsets])})"]
         return " OR ".join(conditions) or self.never
 
+    def number_of(self, conditions: Sequence[str], absent: str | None) -> str:
+        """SQL of the number of the range that a row is in, as the function of this name has it."""
+        return number_of(conditions, absent, self.deepest_case)
+
     def _in(self, value: str, wanted: Sequence[str]) -> str:
         return f"{value} IN ({', '.join(wanted)})" if wanted else self.never
 
@@ -324,6 +328,8 @@ class CanonicalSQL(ABC):
     count: ClassVar[str] = "COUNT(*)"
     never: ClassVar[str] = "1 = 0"
     character_function: ClassVar[str] = "CHR"
+    deepest_case: ClassVar[int | None] = None
+    """How many CASE may stand within each other; None is any number."""
 
     def literal(self, text: str) -> str:
         """A string literal. Backslashes and bars are written by their codes: dialects differ in escaping them."""
@@ -407,7 +413,7 @@ class CanonicalSQL(ABC):
         """The number of a text's UTF-8 bytes."""
 
 
-def number_of(conditions: Sequence[str], absent: str | None) -> str:
+def number_of(conditions: Sequence[str], absent: str | None, deepest: int | None = None) -> str:
     """SQL of the number of the range that a row is in: a binary search, so that few conditions are tried for a row.
 
     The numbers are the places of the ranges, from 0 on; rows without key have the number behind the last range's.
@@ -415,15 +421,22 @@ def number_of(conditions: Sequence[str], absent: str | None) -> str:
     Args:
         conditions: for each range but the last, whether a row that has a key comes before its end; in order.
         absent: whether a row has no key; None when every row has one.
+        deepest: so many CASE may stand within each other, two at least; the innermost try their conditions one
+            after the other. None is any number.
     """
 
-    def search(first: int, last: int) -> str:
+    def search(first: int, last: int, levels: float) -> str:
         if first == last:
             return str(first)
+        if levels <= 1:
+            whens = " ".join(f"WHEN {conditions[place]} THEN {place}" for place in range(first, last))
+            return f"CASE {whens} ELSE {last} END"
         middle = (first + last) // 2
-        return f"CASE WHEN {conditions[middle]} THEN {search(first, middle)} ELSE {search(middle + 1, last)} END"
+        low, high = search(first, middle, levels - 1), search(middle + 1, last, levels - 1)
+        return f"CASE WHEN {conditions[middle]} THEN {low} ELSE {high} END"
 
-    found = search(0, len(conditions))
+    levels = math.inf if deepest is None else deepest - (absent is not None)
+    found = search(0, len(conditions), levels)
     return found if absent is None else f"CASE WHEN {absent} THEN {len(conditions) + 1} ELSE {found} END"
 
 

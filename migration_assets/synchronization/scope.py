@@ -15,7 +15,7 @@ from sqlglot import exp
 from migration_assets.planning import TablePlan
 from migration_assets.platforms.base import SourceColumn, SourcePlatform
 from migration_assets.platforms.canonical import SPEC, Fingerprint
-from migration_assets.platforms.canonical_sql import ListedBuckets, number_of
+from migration_assets.platforms.canonical_sql import ListedBuckets
 from migration_assets.resources.sources.base import Snapshot, SourceError
 from migration_assets.synchronization.progress import Progress
 from migration_assets.validation.migrations.source_facts import MovedRows, canonical_columns, source_fingerprint
@@ -132,7 +132,7 @@ def _checksums(
     ranges = [partition for partition in plan.partitions if not partition.absent]
     absent = next((partition for partition in plan.partitions if partition.absent), None)
     ordered = [*ranges, *([absent] if absent else [])]
-    number = number_of([one.below for one in ranges if one.below is not None], absent.predicate if absent else None)
+    number = sql.number_of([one.below for one in ranges if one.below is not None], absent.predicate if absent else None)
     relation = plan.source.to_expression(with_database=False).sql(sql.dialect)
     statement = sql.bucket_query(relation, canonical_columns(plan.columns, platform), ListedBuckets(number), plan.where)
     found = read_buckets(snapshot.query(statement))

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from migration_assets.platforms.base import KeyColumn, PlatformError, QueryRunner, SourceColumn, TableName
+from migration_assets.platforms.base import KeyColumn, QueryRunner, SourceColumn, TableName
+from migration_assets.platforms.key_ranges import check_alike
 from migration_assets.platforms.postgresql import sql
 from migration_assets.platforms.postgresql.types import binary_expression
 from migration_assets.platforms.types import MAX_DECIMAL_PRECISION, ColumnType, Kind
@@ -147,14 +148,7 @@ def value_parts(table: TableName, keys: Sequence[KeyColumn]) -> tuple[KeyPart, .
     Raises:
         PlatformError: there is none, or it has a column of another order.
     """
-    if not keys:
-        raise PlatformError(f"No key columns are given to divide {table} by.")
-    for key in keys:
-        if not key.is_alike:
-            raise PlatformError(
-                f"{table} can't be divided by {key.source.name!r}: values of type {key.type} don't have the same "
-                f"order in every system. Choose another key column."
-            )
+    check_alike(table, keys)
     return tuple(value_part(key) for key in keys)
 
 

@@ -6,15 +6,13 @@ digits: consecutive ranges `low < column <= high` share no row and leave none ou
 
 from __future__ import annotations
 
-import math
-import struct
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
-from fractions import Fraction
 from types import MappingProxyType
 
 from migration_assets.platforms.base import PlatformError, SourceColumn, TableName
+from migration_assets.platforms.floats import float_before
 from migration_assets.platforms.postgresql import sql
 
 # Not max(), which uuid and others don't have in every version. An index gives the same one row.
@@ -154,27 +152,9 @@ def _time_before(column: SourceColumn, low: str, lookback: timedelta) -> str:
 def _before(column: SourceColumn, low: str, lookback: Decimal) -> str:
     base = column.base_type
     if base in _FLOATS:
-        return sql.literal(repr(_float_before(low, lookback, is_real=base == "real")))
+        return sql.literal(repr(float_before(low, lookback, is_real=base == "real")))
     number = sql.typed_literal(format(lookback, "f"), "numeric")
     if base not in _LEAST:
         return sql.fill(_NUMBER_BEFORE, low=_literal(column, low), number=number)
     numeric = sql.fill(_TEXT_NUMERIC, low=sql.literal(low))
     return sql.fill(_WHOLE_BEFORE, low=numeric, number=number, least=_LEAST[base])
-
-
-def _float_before(low: str, lookback: Decimal, *, is_real: bool) -> float:
-    """A number of the type that is not above the difference, and next to it."""
-    start = _as_real(float(low)) if is_real else float(low)
-    if not math.isfinite(start):
-        return start
-    exact = Fraction(start) - Fraction(lookback)
-    value = _as_real(float(exact)) if is_real else float(exact)
-    if Fraction(value) <= exact:
-        return value
-    return _as_real(value - abs(value) * 2.0**-23 - 2.0**-149) if is_real else math.nextafter(value, -math.inf)
-
-
-def _as_real(value: float) -> float:
-    (rounded,) = struct.unpack("<f", struct.pack("<f", value))
-    assert isinstance(rounded, float)
-    return rounded

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from migration_assets.platforms.canonical import LANE_BITS, CanonicalKind
 from migration_assets.platforms.canonical_sql import SCALE_BITS, SMALLEST_NORMAL, CanonicalColumn, CanonicalSQL
+from migration_assets.platforms.sqlserver.sql import DEEPEST_CASE
 from migration_assets.platforms.types import Kind
 
 _DECIMALS = {"money": "DECIMAL(19, 4)", "smallmoney": "DECIMAL(10, 4)"}
@@ -28,6 +29,7 @@ class SQLServerSQL(CanonicalSQL):
     dialect: ClassVar[str] = "tsql"
     count: ClassVar[str] = "COUNT_BIG(*)"
     character_function: ClassVar[str] = "CHAR"
+    deepest_case: ClassVar[int | None] = DEEPEST_CASE
 
     def boolean(self, value: str) -> str:
         return f"({value} = 1)"

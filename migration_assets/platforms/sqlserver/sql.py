@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
 from migration_assets.platforms.base import TableName
 from migration_assets.platforms.sql_text import all_of, fill, parenthesized, where_clause
 
-__all__ = ["DIALECT", "all_of", "fill", "literal", "parenthesized", "quote", "relation", "where_clause"]
+__all__ = ["DEEPEST_CASE", "DIALECT", "all_of", "fill", "literal", "parenthesized", "quote", "relation", "where_clause"]
 
 DIALECT = "tsql"
+
+DEEPEST_CASE = 8
+"""CASE within CASE: SQL Server takes ten; some are left for what stands around and within."""
+
+_CONTINUED = re.compile(r"(?<=\\)(?=\r?\n)")
 
 
 def quote(identifier: str) -> str:
@@ -18,8 +25,13 @@ def quote(identifier: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A string literal of nvarchar: without the N, characters outside of the database's code page become `?`."""
-    return exp.National(this=text).sql(DIALECT)
+    """A string literal of nvarchar: without the N, characters outside of the database's code page become `?`.
+
+    A backslash at the end of a line would join it with the next one, so such a text is put together of two literals.
+    """
+    lines = _CONTINUED.split(text)
+    literals = [exp.National(this=line).sql(DIALECT) for line in lines]
+    return f"({' + '.join(literals)})" if len(literals) > 1 else literals[0]
 
 
 def relation(name: TableName) -> str:

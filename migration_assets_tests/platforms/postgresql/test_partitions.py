@@ -147,7 +147,7 @@ def test_ranges_have_at_most_max_rows_where_duplicates_allow_it(source: Source, 
 
 
 def test_large_ranges_are_split_by_a_sample_of_their_own(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("migration_assets.platforms.postgresql.keys._MOST_SAMPLED_ROWS", 300)
+    monkeypatch.setattr("migration_assets.platforms.key_ranges.MOST_SAMPLED_ROWS", 300)
     monkeypatch.setattr("migration_assets.platforms.postgresql.keys._SAMPLED_ROWS", 300)
     _fill(source, "a int", "SELECT CASE WHEN i % 3 = 0 THEN 5 ELSE i END FROM generate_series(1, 20000) i")
     plan = PLATFORM.partition_by_key(source.run, source.table("t"), ["a"], None, 2, 500)

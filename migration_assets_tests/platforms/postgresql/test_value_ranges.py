@@ -392,12 +392,15 @@ def test_the_buckets_of_one_scan_are_the_partitions(source: Source) -> None:
     assert set(whole.values()) == {0}
 
 
-@pytest.mark.parametrize("ranges", range(1, 9))
-def test_the_number_of_a_range_is_its_place(ranges: int) -> None:
+@pytest.mark.parametrize("deepest", [None, 2, 4])
+@pytest.mark.parametrize("ranges", [*range(1, 9), 40])
+def test_the_number_of_a_range_is_its_place(ranges: int, deepest: int | None) -> None:
     conditions = [f"k < {10 * place}" for place in range(1, ranges)]
-    number = number_of(conditions, "k IS NULL")
+    number = number_of(conditions, "k IS NULL", deepest)
     with duckdb.connect() as connection:
         for place in range(ranges):
             assert connection.execute(f"SELECT {number} FROM (SELECT {10 * place + 5} AS k)").fetchall() == [(place,)]
         assert connection.execute(f"SELECT {number} FROM (SELECT NULL::INT AS k)").fetchall() == [(ranges,)]
     assert "NULL" not in number_of(conditions, None)
+    depth = max(number[:end].count("CASE") - number[:end].count("END") for end in range(len(number)))
+    assert deepest is None or depth <= deepest

@@ -1,4 +1,4 @@
-"""Texts of errors that more than one part of the room needs."""
+"""Texts of errors that more than one platform needs."""
 
 from __future__ import annotations
 
