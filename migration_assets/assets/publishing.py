@@ -317,7 +317,7 @@ class Publication:
         self, checks: Mapping[str, CheckResult], after: TargetTable, told: Mapping[str, RawMetadataValue]
     ) -> PublishOutcome:
         """Writes the end down, and cleans up after it."""
-        self._forget_unproven(checks[names.FINGERPRINT_CHECK])
+        self._forget_unproven(checks.get(names.FINGERPRINT_CHECK))
         self.ledger.set_generation_status(self.generation.id, GenerationStatus.PUBLISHED, published_rows=after.rows)
         self.ledger.clear_errors(self.generation.id)
         self.ledger.complete_workflow_if_done(self.plan.workflow)
@@ -329,12 +329,12 @@ class Publication:
             metadata["left over"] = str(error)
         return PublishOutcome(checks, None, metadata)
 
-    def _forget_unproven(self, fingerprint: CheckResult) -> None:
+    def _forget_unproven(self, fingerprint: CheckResult | None) -> None:
         """Has partitions move again whose rows may be of a later state than their checksums.
 
         A row that was changed between the two, and back before the next run, would otherwise stay wrong in the target.
         """
-        figures = fingerprint.figures
+        figures = fingerprint.figures if fingerprint else {}
         if figures.get("source") != figures.get("target"):
             later = [key for key, manifest in self.manifests.items() if manifest.has_own_state and manifest.checksum]
             if later:
