@@ -40,6 +40,10 @@ _SAMPLED_PAGES_PER_RANGE = 16
 _MOST_SAMPLED_PAGES = 8192
 _SAMPLED_ROWS = 60_000
 _SCANNED_SAMPLE_ROWS = 20_000
+<<<<<<< HEAD
+=======
+_FEWEST_ROWS_PER_RANGE = 10
+>>>>>>> part-keys
 _FEWEST_FILTERED_ROWS_PER_RANGE = 100
 _SAMPLE_SEED = 42
 _SAMPLED_KINDS = ("table", "partitioned table")
@@ -127,7 +131,13 @@ class _Key(RangedKey):
     # -- questions ----------------------------------------------------------------------------------
 
     def estimated_rows(self) -> int:
+<<<<<<< HEAD
         return estimate_rows(self.run, self.table, self.where)
+=======
+        # An external table has no rows in the catalogue, and of nothing known a sample could be all of it.
+        is_unknown = not self.table.estimated_rows and self.table.kind not in _SAMPLED_KINDS
+        return estimate_rows(self.run, self.table, self.where or ("1 = 1" if is_unknown else None))
+>>>>>>> part-keys
 
     def is_whole(self) -> bool:
         first = self.columns[0]
@@ -155,7 +165,11 @@ class _Key(RangedKey):
             where = sql.where_clause(self.where)
             found = self._quantiles(self._sample(tablesample=tablesample, where=where), {0: pieces})
             # The filter may leave too little of the sampled pages, or its rows may lie together in few of them.
+<<<<<<< HEAD
             fewest = FEWEST_SAMPLED_ROWS_PER_RANGE if self.where is None else _FEWEST_FILTERED_ROWS_PER_RANGE
+=======
+            fewest = _FEWEST_ROWS_PER_RANGE if self.where is None else _FEWEST_FILTERED_ROWS_PER_RANGE
+>>>>>>> part-keys
             if share == 1 or found.sampled >= fewest * pieces:
                 return found
         rows = max(_SCANNED_SAMPLE_ROWS, FEWEST_SAMPLED_ROWS_PER_RANGE * pieces)

@@ -115,8 +115,17 @@ def _groups(scheme: _Scheme, count: int, max_rows: int | None) -> list[int]:
     total = max(sum(scheme.rows), 1)
     ends: list[int] = []
     passed = begun = 0
+<<<<<<< HEAD
     for place, rows in enumerate(scheme.rows):
         is_full = passed * count // total > begun * count // total
+=======
+
+    def piece(before: int) -> int:
+        return min(before * count // total, count - 1)
+
+    for place, rows in enumerate(scheme.rows):
+        is_full = len(scheme.rows) <= count or piece(passed) > piece(begun)
+>>>>>>> part-keys
         is_too_many = max_rows is not None and passed > begun and passed - begun + rows > max_rows
         if place and scheme.bounds[place - 1] is not None and (is_full or is_too_many):
             ends.append(place)

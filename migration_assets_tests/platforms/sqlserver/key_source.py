@@ -6,6 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+<<<<<<< HEAD
+=======
+from importlib.util import find_spec
+>>>>>>> part-keys
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +113,16 @@ def _connected(database: str) -> Iterator[Any]:
 
 def _driver() -> str:
     """Microsoft's, of the system or of the wheel."""
+<<<<<<< HEAD
     try:
         import mssql_python_odbc
     except ImportError:
         return "ODBC Driver 18 for SQL Server"
     folder = Path(str(mssql_python_odbc.__file__)).parent
     return str(next(folder.glob("libs/linux/debian_ubuntu/*/lib/libmsodbcsql-*.so*")))
+=======
+    wheel = find_spec("mssql_python_odbc")
+    if wheel is None or wheel.origin is None:
+        return "ODBC Driver 18 for SQL Server"
+    return str(next(Path(wheel.origin).parent.glob("libs/linux/debian_ubuntu/*/lib/libmsodbcsql-*.so*")))
+>>>>>>> part-keys

@@ -65,7 +65,7 @@ _VALUES: dict[str, st.SearchStrategy[str]] = {
     "date": _cast(st.dates(), "date"),
     "time(6)": _cast(st.times().map(lambda value: _fraction(value, 6)), "time(6)"),
     "smalldatetime": _cast(
-        st.integers(0, 10**6).map(lambda n: f"20{n % 99:02}-01-01T{n % 24:02}:{n % 60:02}:00"), "smalldatetime"
+        st.integers(0, 10**6).map(lambda n: f"20{n % 79:02}-01-01T{n % 24:02}:{n % 60:02}:00"), "smalldatetime"
     ),
     "datetime": _cast(_STAMPS.map(lambda value: _fraction(value, 3)), "datetime"),
     "datetime2(6)": _cast(st.datetimes().map(lambda value: _fraction(value, 6)), "datetime2(6)"),
@@ -267,7 +267,7 @@ def test_a_key_without_order_or_literals_or_that_does_not_exist_is_refused(sourc
         partition_by_key(source.run, described, ["k1"], None, 2)
     with pytest.raises(PlatformError, match="'k2': values of its type sql_variant"):
         partition_by_key(source.run, described, ["k2"], None, 2)
-    with pytest.raises(PlatformError, match="Did you mean 'k1'"):
+    with pytest.raises(PlatformError, match="has no column 'k12'"):
         partition_by_key(source.run, described, ["k12"], None, 2)
 
 
@@ -285,7 +285,7 @@ _OVERRIDES: list[tuple[str, ColumnType]] = [
     ("decimal(10,2)", decimal(20, 4)),
     ("date", temporal(Kind.TIMESTAMP)),
     ("datetime", temporal(Kind.TIMESTAMP_TZ)),
-    ("datetime2(6)", temporal(Kind.TIMESTAMP, 3)),
+    ("datetime2(6)", temporal(Kind.TIMESTAMP_TZ)),
     ("datetimeoffset(6)", temporal(Kind.TIMESTAMP_TZ, 6)),
     ("datetimeoffset(6)", temporal(Kind.TIMESTAMP)),
     ("int", TEXT),
@@ -376,7 +376,7 @@ def _staged(key: KeyColumn) -> str:
     """The value as text, as the stage has it."""
     value = key.expression
     if key.type.kind is Kind.TIMESTAMP_TZ:
-        return f"CONVERT(varchar(40), {value}, 121)"
+        return f"CONVERT(varchar(27), CAST(SWITCHOFFSET({value}, '+00:00') AS datetime2(7)), 121) + '+00'"
     if key.type.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.DATE):
         return f"CONVERT(varchar(27), {value}, {23 if key.type.kind is Kind.DATE else 121})"
     if key.source.base_type in ("money", "smallmoney"):
