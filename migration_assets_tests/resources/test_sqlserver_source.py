@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 SLOW = "SELECT COUNT_BIG(*) AS id FROM t a, t b, t c, t d, t e, t f, t g, t h, t i, t j, t k"
-"""A query that has no answer for some seconds; not for long, since not every server notices that nobody waits for it."""
+"""A query that has no answer for some seconds; not for long, since not every server sees that nobody waits for it."""
 
 
 def new_source(**settings: object) -> SQLServerSource:
