@@ -131,7 +131,8 @@ def _node(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Interval):
         return node
     if isinstance(node, exp.Ordered) and node.find_ancestor(exp.Index):
-        return node.this  # The place of NULLs is that of the platform.
+        column: exp.Expr = node.this  # The place of NULLs is that of the platform.
+        return column
     if isinstance(node, exp.Cast) and isinstance(node.this, exp.MD5) and node.to.is_type("uuid"):
         return exp.cast(_hash(node.this), _named("UNIQUEIDENTIFIER"))
     if isinstance(node, exp.MD5):

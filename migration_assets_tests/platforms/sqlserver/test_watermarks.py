@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -16,7 +15,6 @@ from sqlglot import exp
 
 from migration_assets.platforms.base import PlatformError, SourceColumn, TableName
 from migration_assets.platforms.sqlserver import values, watermarks
-from migration_assets_tests.platforms.sqlserver.key_source import KeySource
 
 NAME = TableName("d", "dbo", "t")
 
@@ -147,69 +145,3 @@ def test_a_rowversion_of_an_open_transaction_is_no_watermark() -> None:
     assert query.index("MIN_ACTIVE_ROWVERSION()") < query.index("SELECT")
     assert "[w] < @open" in query
     assert watermarks.watermark_problem(column("rowversion"), None) is None
-
-
-# -- against a server ---------------------------------------------------------------------------------
-
-_VALUES: dict[str, list[str]] = {
-    "tinyint": ["0", "7", "255"],
-    "smallint": ["-32768", "0", "32767"],
-    "int": ["-2147483648", "7", "8"],
-    "bigint": ["-9223372036854775808", "9007199254740993", "9007199254740994"],
-    "decimal(38,10)": [
-        "-0.0000000001",
-        "1234567890123456789012345678.0123456789",
-        "1234567890123456789012345678.012345679",
-    ],
-    "money": ["-922337203685477.5807", "0.0001", "922337203685477.5807"],
-    "float": ["0.1", "0.30000000000000004", "1e300"],
-    "real": ["0.1", "0.5", "16777216"],
-    "date": ["'0001-01-01'", "'2024-02-29'", "'9999-12-30'"],
-    "datetime": [
-        "'2024-02-29T00:00:00'",
-        "'2024-02-29T00:00:00.003'",
-        "'2024-02-29T00:00:00.007'",
-        "'2024-02-29T23:59:59.997'",
-    ],
-    "smalldatetime": ["'2024-02-29T00:00:00'", "'2024-02-29T00:01:00'"],
-    "datetime2(6)": ["'2024-02-29T00:00:00'", "'2024-02-29T00:00:00.000001'", "'9000-02-28T00:00:00.000002'"],
-    "datetimeoffset(6)": [
-        "'2024-10-27T02:30:00.000001+02:00'",
-        "'2024-10-27T02:30:00.000001+01:00'",
-        "'2024-10-27T02:30:00.000002+01:00'",
-    ],
-    "time(6)": ["'00:00:00'", "'12:00:00.000001'", "'23:59:59.999999'"],
-    "nvarchar(20) COLLATE Latin1_General_BIN2": ["N''", "N'\\ \" é'", "N'\u6f22'"],
-}
-
-
-@pytest.fixture(scope="module")
-def source() -> Iterator[KeySource]:
-    with KeySource.open() as session:
-        yield session
-
-
-@pytest.mark.parametrize("native", sorted(_VALUES))
-def test_consecutive_ranges_have_every_row_once(source: KeySource, native: str) -> None:
-    table = source.create("t", f"i int IDENTITY NOT NULL, w {native}, u int DEFAULT 0")
-    one = table.column("w")
-    assert watermarks.watermark_problem(one, None) is None
-    low: str | None = None
-    read: list[int] = []
-    for value in _VALUES[native]:
-        # Rows with the same value as the bound belong to the range below it.
-        source.execute(*[f"INSERT INTO t (w) VALUES ({row})" for row in (value, value, "NULL")])
-        high = str(source.run(watermarks.watermark_query(table.name, one, None))[0]["high"])
-        assert values.is_exact(one, high)
-        conditions = [watermarks.up_to(one, high)]
-        conditions += [] if low is None else [watermarks.after(one, low, inclusive=False)]
-        read += [
-            int(str(row["i"])) for row in source.run(f"SELECT i FROM t WHERE {' AND '.join(conditions)} ORDER BY i")
-        ]
-        at = f"{watermarks.after(one, high, inclusive=True)} AND {watermarks.up_to(one, high)}"
-        assert source.value(f"SELECT COUNT(*) AS n FROM t WHERE {at}") == 2
-        low = high
-    assert read == [row["i"] for row in source.run("SELECT i FROM t WHERE w IS NOT NULL ORDER BY i")]
-    found = source.run(watermarks.watermark_query(table.name, one, "u > 0 -- none"))[0]
-    assert dict(found) == {"high": None, "missing": 0}
-    assert source.run(watermarks.watermark_query(table.name, one, None))[0]["missing"] == len(_VALUES[native])
