@@ -17,7 +17,7 @@ import pyarrow as pa
 from migration_assets.platforms import types
 from migration_assets.platforms.base import ReadColumn, SourceColumn
 from migration_assets.platforms.sqlserver import sql
-from migration_assets.platforms.sqlserver.types import fraction_digits, native_decimal
+from migration_assets.platforms.sqlserver.types import PADDED, fraction_digits, native_decimal
 from migration_assets.platforms.types import MICROSECONDS, ColumnType, Kind
 
 TEXT_MARK = "_"
@@ -54,6 +54,7 @@ def text_query(query: str, columns: Sequence[ReadColumn]) -> str:
 
 def _as_text(value: str, column: ReadColumn) -> str:
     if pa.types.is_string(column.type.to_arrow()):
+        value = f"RTRIM({value})" if column.type.kind is Kind.TEXT and column.source.base_type in PADDED else value
         return f"N'{TEXT_MARK}' + CAST({value} AS nvarchar({_text_length(column)}))"
     match column.type.kind:
         case Kind.BOOLEAN | Kind.INTEGER:

@@ -10,6 +10,7 @@ from dagster import ConfigurableResource
 from pydantic import Field, PrivateAttr
 
 from migration_assets.platforms.base import BulkChoice, PlatformError, QueryRunner, SourcePlatform, TableName
+from migration_assets.platforms.sqlserver import SQLServer
 from migration_assets.resources.sources.base import Reader, Snapshot, Source, SourceError
 from migration_assets.resources.sources.bulk_utilities import BulkSettings
 from migration_assets.resources.sources.rate_limit import RateLimiter
@@ -73,10 +74,7 @@ class SQLServerSource(ConfigurableResource, Source):  # type: ignore[type-arg]
 
     @property
     def platform(self) -> SourcePlatform:
-        # Taken from the room when a run needs it: it may lack while the rooms are built.
-        from migration_assets.platforms import sqlserver
-
-        return sqlserver.SQLServer()  # type: ignore[attr-defined, no-any-return]
+        return SQLServer()
 
     @property
     def parallel_readers(self) -> int:

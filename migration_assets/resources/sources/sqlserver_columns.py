@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migration_assets.platforms.base import ReadColumn
+from migration_assets.platforms.sqlserver.types import PADDED
 from migration_assets.platforms.types import Kind
 from migration_assets.resources.sources.base import BadValueError
+from migration_assets.resources.sources.sqlserver_texts import decoded
 
 
 def to_planned(batches: Sequence[pa.RecordBatch], columns: Sequence[ReadColumn]) -> pa.Table:
@@ -26,6 +28,13 @@ def to_planned(batches: Sequence[pa.RecordBatch], columns: Sequence[ReadColumn])
 
 def _planned(array: pa.ChunkedArray, column: ReadColumn) -> pa.ChunkedArray:
     wanted = column.type.to_arrow()
+    if column.type.kind is Kind.TEXT and pa.types.is_binary(array.type):
+        try:
+            array = decoded(array, column.source.code_page)
+        except UnicodeDecodeError as error:
+            raise BadValueError(column, str(error.object)) from None
+    if column.type.kind is Kind.TEXT and column.source.base_type in PADDED:
+        array = pc.ascii_rtrim(array, " ")
     if column.type.kind is Kind.UUID and pa.types.is_string(array.type):
         # SQL Server prints it in capitals.
         array = pc.ascii_lower(array)

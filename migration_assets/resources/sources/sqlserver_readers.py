@@ -25,6 +25,7 @@ from migration_assets.resources.sources.sqlserver_drivers import load_arrow_odbc
 from migration_assets.resources.sources.sqlserver_errors import query_error
 from migration_assets.resources.sources.sqlserver_login import SQLServerLogin
 from migration_assets.resources.sources.sqlserver_sockets import connected
+from migration_assets.resources.sources.sqlserver_texts import as_stored
 
 NulCharacters = Literal["keep", "fail"]
 
@@ -60,11 +61,13 @@ class ReadRules:
     """What every read of a source keeps to.
 
     Attributes:
+        hands_on_bytes: whether the driver gives a text as it is stored when it is asked for binary data.
         in_transaction: whether each read is a transaction; False where the connection has one that stays open.
         session: statements that prepare a connection.
     """
 
     table: TableName
+    hands_on_bytes: bool
     nul_characters: NulCharacters
     limiter: RateLimiter
     in_transaction: bool
@@ -204,9 +207,11 @@ class SQLServerReader(Reader):
                 self._put(tables, last)
 
     def _tables(self, connection: Any, query: str, columns: Sequence[ReadColumn]) -> Iterator[pa.Table]:  # noqa: ANN401
-        options = self._buffers(connection, query, columns)
+        options: dict[str, object] = {**self._buffers(connection, query, columns)}
         # The server tells by itself how many rows it has sent.
         statement = f"{query};\nSELECT ROWCOUNT_BIG() AS sent"
+        if self._rules.hands_on_bytes:
+            options["map_schema"] = lambda schema: as_stored(schema, columns)
         reader = self._batches(connection, statement, batch_size=BATCH_ROWS, fetch_concurrently=False, **options)
         waiting: list[pa.RecordBatch] = []
         size = 0

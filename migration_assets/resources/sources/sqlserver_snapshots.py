@@ -76,6 +76,7 @@ class SQLServerSnapshot(Snapshot):
                 fetch_all(self._connection, SNAPSHOT_ISOLATION)
             self._rules = ReadRules(
                 table=table,
+                hands_on_bytes=not source.odbc_driver().is_freetds,
                 nul_characters=source.nul_characters,
                 limiter=source.limiter,
                 in_transaction=not strict,

@@ -1,0 +1,75 @@
+"""Text in the bytes that it is stored in, decoded as SQL Server would."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from migration_assets.platforms.base import ReadColumn, SourceColumn
+from migration_assets.platforms.types import ColumnType, Kind, text
+from migration_assets.resources.sources.base import BadValueError
+from migration_assets.resources.sources.sqlserver_columns import to_planned
+from migration_assets.resources.sources.sqlserver_texts import as_stored, decoded
+
+
+def _column(
+    expression: str = "[c]", code_page: int | None = 1252, base: str = "varchar", wanted: ColumnType | None = None
+) -> ReadColumn:
+    source = SourceColumn("c", base, base, nullable=True, code_page=code_page)
+    return ReadColumn("c", wanted or text(10), source, expression)
+
+
+@pytest.mark.parametrize(
+    ("code_page", "stored", "expected"),
+    [
+        (1252, [b"plain", None, b""], ["plain", None, ""]),
+        (1252, [b"caf\xe9 \x80", b"caf\xe9 \x80"], ["café €", "café €"]),
+        (1252, [b"\x81\x8d\x90"], ["\x81\x8d\x90"]),
+        (1251, [b"\xcf\xf0\xe8"], ["При"]),
+        (1253, [b"\xc1\xe2"], ["Αβ"]),
+        (437, [b"\x81"], ["ü"]),
+        (65001, ["é漢😀".encode(), b"x"], ["é漢😀", "x"]),
+    ],
+)
+def test_bytes_are_the_text_of_their_code_page(
+    code_page: int, stored: list[bytes | None], expected: list[str | None]
+) -> None:
+    array = pa.chunked_array([pa.array(stored, pa.binary())])
+    assert decoded(array, code_page).to_pylist() == expected
+
+
+def test_a_slice_of_rows_is_decoded_alone() -> None:
+    array = pa.array([b"\xff" * 3, b"a", None, b"bc", b"\xff"], pa.binary())
+    found = decoded(pa.chunked_array([array.slice(1, 3)]), 1252)
+    assert found.to_pylist() == ["a", None, "bc"]
+    found.validate(full=True)
+
+
+def test_bytes_that_are_no_utf_8_are_refused_with_their_column() -> None:
+    batch = pa.record_batch([pa.array([b"\xff"], pa.binary())], names=["c"])
+    with pytest.raises(BadValueError, match="column c"):
+        to_planned([batch], [_column(code_page=65001)])
+
+
+def test_blanks_that_pad_a_text_are_removed_and_others_stay() -> None:
+    batch = pa.record_batch([pa.array([b"ab  ", b"  ", b" a\t "], pa.binary())], names=["c"])
+    assert to_planned([batch], [_column(base="char")]).column(0).to_pylist() == ["ab", "", " a\t"]
+    assert to_planned([batch], [_column(base="varchar")]).column(0).to_pylist() == ["ab  ", "  ", " a\t "]
+
+
+@pytest.mark.parametrize(
+    ("column", "is_bytes"),
+    [
+        (_column(), True),
+        (_column(code_page=65001), True),
+        (_column(code_page=932), False),
+        (_column(code_page=None, base="nvarchar"), False),
+        (_column(expression="LOWER([c])"), False),
+        (_column(wanted=text()), False),
+        (_column(wanted=ColumnType(Kind.JSON)), False),
+    ],
+    ids=["one-byte", "utf-8", "japanese", "nvarchar", "expression", "max", "json"],
+)
+def test_bytes_are_asked_for_where_a_column_is_read_as_it_is_stored(column: ReadColumn, is_bytes: bool) -> None:
+    schema = pa.schema([("c", pa.string())])
+    assert (as_stored(schema, [column]).field("c").type == pa.binary()) is is_bytes
