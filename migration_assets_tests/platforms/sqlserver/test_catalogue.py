@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlglot
@@ -147,7 +148,7 @@ def test_a_text_knows_its_collation_and_one_of_bytes_its_code_page(base_type: st
         ),
         (Server(type="SN", base_object="[b].[dbo].[t]"), r"a synonym of \[b\].\[dbo\].\[t\]: name that table"),
         (Server(type="P"), "is a procedure, not a table or view"),
-        (Server(filters=1), r"Row-level security filters .* STATE = OFF\)"),
+        (Server(filters=1), r"Row-level security filters .* \(STATE = OFF\)"),
         (Server([{**_COLUMN, "is_readable": 0}]), r"read the table of .*: GRANT SELECT ON \[dbo\].\[Orders\] TO"),
         (Server([_COLUMN, {**_COLUMN, "name": "x", "is_readable": 0}]), r"read the columns 'x' of"),
     ],
@@ -166,7 +167,7 @@ def test_what_can_t_be_read_whole_is_refused_with_the_cure(server: Server, words
         ({"type": "V", "rows": None}, "view"),
     ],
 )
-def test_a_relation_is_of_a_kind(facts: Mapping[str, object], kind: str) -> None:
+def test_a_relation_is_of_a_kind(facts: Mapping[str, Any], kind: str) -> None:
     assert described(Server(**facts)).kind == kind
 
 
@@ -189,7 +190,7 @@ def test_rows_of_a_filter_are_counted_in_a_small_table_and_sampled_in_a_large_on
         ({"is_memory_optimized": 1}, "one statement on a memory-optimized table"),
     ],
 )
-def test_what_is_not_guaranteed_is_said(facts: Mapping[str, object], note: str) -> None:
+def test_what_is_not_guaranteed_is_said(facts: Mapping[str, Any], note: str) -> None:
     server = Server(**facts)
     (found,) = extraction.consistency(server.run, described(server), strict=False)
     assert note in found
@@ -213,8 +214,7 @@ def test_every_statement_is_its_snapshot_and_t_sql() -> None:
     catalogue.estimate_rows(server.run, table, "a = 1 -- b")
     catalogue.estimate_rows(server.run, described(Server(rows=4_000_000)), "a = 1")
     extraction.consistency(server.run, table, strict=False)
-    for facts in ({"object_id": None}, {"schema": None, "object_id": None}):
-        missing = Server(**facts)
+    for missing in (Server(object_id=None), Server(schema=None, object_id=None)):
         with pytest.raises(PlatformError):
             described(missing)
         server.asked += missing.asked[1:]
