@@ -85,7 +85,8 @@ def found_tokens(
         session.run(f"CREATE TABLE t (n int, v {declared})")
         for number, value in enumerate(values):
             session.run(f"INSERT INTO t (n, v) VALUES ({number}, {literal(declared, value)})")
-        query = f"SELECT CASE WHEN {hashable} THEN {platform.token(column)} END FROM t ORDER BY n"
+        token = platform.for_drivers(platform.token(column))
+        query = f"SELECT CASE WHEN {hashable} THEN {token} END FROM t ORDER BY n"
         return [token for (token,) in session.run(query)]
 
 
