@@ -798,7 +798,8 @@ def test_times_of_100_ns_are_loaded_to_the_last_digit(warehouse: DuckDBWarehouse
         ("1970-01-01 00:00:00", "00:00:00"),
         (None, None),
     ]
-    rows = warehouse.query(sqlglot.parse_one('SELECT "at", "of day" FROM public."ORDERS"', dialect="duckdb"), "SALES")
+    columns = [exp.column(name, quoted=True) for name in ("at", "of day")]
+    rows = warehouse.query(exp.select(*columns).from_(exp.table_("ORDERS", db="public", quoted=True)), "SALES")
     assert rows == [
         {"at": "2024-02-29 12:00:00.1234567", "of day": "23:59:59.9999999"},
         {"at": datetime.fromisoformat("1970-01-01"), "of day": time(0)},

@@ -13,14 +13,15 @@ ICEBERG = {"tableType": "iceberg", "icebergConfig": {"externalVolume": "v"}}
 NOT_BUILT: dict[str, tuple[str, Json, list[str]]] = {
     "nothing": ("postgresql", workflow(), []),
     "platform": ("teradata", workflow(), ["$.sourcePlatform"]),
-    "platform in the file": ("sqlserver", workflow(sourcePlatform="sqlserver"), ["$.sourcePlatform"]),
+    "platform in the file": ("redshift", workflow(sourcePlatform="redshift"), ["$.sourcePlatform"]),
     "iceberg": ("postgresql", workflow(table(target=ICEBERG)), ["$.tables[0].target.tableType"]),
     "checksum": ("postgresql", workflow(table(synchronization={"strategy": "checksum"})), []),
     "the typical unload, once for all its tables": (
         *TYPICAL["unload"],
         ["$.sourcePlatform", "$.defaultTableConfiguration.extraction.strategy"],
     ),
-    "the typical watermark": (*TYPICAL["watermark"], ["$.sourcePlatform"]),
+    "the typical basic": (*TYPICAL["basic"], []),
+    "the typical watermark": (*TYPICAL["watermark"], []),
 }
 
 

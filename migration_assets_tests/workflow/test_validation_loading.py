@@ -795,7 +795,7 @@ def test_an_unclear_source_platform_is_refused(in_file: str | None, given_platfo
     assert words in problem.message
 
 
-@pytest.mark.parametrize("platform", ["SqlServer", "Redshift", "Teradata"])
+@pytest.mark.parametrize("platform", ["Redshift", "Teradata"])
 def test_a_platform_that_is_not_built_is_refused_by_name(platform: str) -> None:
     (problem,) = problems(validation(source_platform=platform), require_supported=True)
     assert problem.path == "$.source_platform"

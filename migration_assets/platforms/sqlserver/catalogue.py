@@ -63,7 +63,7 @@ SELECT c.name AS name,
        CAST(c.is_column_set AS int) AS is_column_set,
        CASE WHEN c.encryption_type IS NULL THEN 0 ELSE 1 END AS is_encrypted,
        CASE WHEN c.is_masked = 1
-                 AND COALESCE(HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'UNMASK'), 0) = 0
+                 AND COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'UNMASK'), 0) = 0
                  AND COALESCE(HAS_PERMS_BY_NAME({relation}, N'OBJECT', N'UNMASK', c.name, N'COLUMN'), 0) = 0
             THEN 1 ELSE 0 END AS is_masked,
        c.collation_name AS collation,
