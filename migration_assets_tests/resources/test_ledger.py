@@ -668,6 +668,17 @@ def test_a_ledger_of_the_second_version_gets_the_new_columns_and_keeps_its_rows(
     assert (row["rows_moved"], row["partitions_unchanged"]) == (10, 0)
 
 
+def test_checksums_that_are_forgotten_leave_the_others(url: str) -> None:
+    ledger = Ledger(url)
+    submit(ledger, ORDERS)
+    generation = plan(ledger)
+    ledger.record_progress(generation.id, "{}", {"0001": "v1 1:2:3", "0002": "v1 0:0:0"})
+
+    ledger.forget_checksums(generation.id, ["0001"])
+
+    assert [one.checksum for one in ledger.partitions(generation.id)] == [None, "v1 0:0:0"]
+
+
 def test_a_password_is_not_in_the_error_of_a_ledger_that_can_not_be_reached() -> None:
     ledger = Ledger("postgresql+psycopg2://someone:canary-secret@127.0.0.1:1/nothing")
 

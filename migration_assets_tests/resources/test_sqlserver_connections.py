@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -36,7 +37,7 @@ def source(**settings: object) -> SQLServerSource:
     return SQLServerSource(**{**known, **settings})  # type: ignore[arg-type]
 
 
-def keywords(driver: OdbcDriver = DRIVER, **settings: object) -> dict[str, str]:
+def keywords(settings: Mapping[str, object], driver: OdbcDriver = DRIVER) -> dict[str, str]:
     """A connection string in parts, by the rules of ODBC."""
     text = source(**settings).login("sales").connection_string(driver)
     found = {}
@@ -56,7 +57,7 @@ def keywords(driver: OdbcDriver = DRIVER, **settings: object) -> dict[str, str]:
 
 
 def test_a_connection_is_encrypted_and_checks_the_certificate_unless_the_user_says_otherwise() -> None:
-    assert keywords() == {
+    assert keywords({}) == {
         "Driver": "ODBC Driver 18 for SQL Server",
         "Server": "db.example,1433",
         "Database": "sales",
@@ -89,7 +90,7 @@ def test_a_connection_is_encrypted_and_checks_the_certificate_unless_the_user_sa
     ],
 )
 def test_settings_become_keywords(settings: dict[str, object], expected: dict[str, str | None]) -> None:
-    found = keywords(**settings)
+    found = keywords(settings)
 
     assert {name: found.get(name) for name in expected} == expected
 
@@ -99,7 +100,7 @@ NASTY = ["a;b=c", "a}b{c}", " blank ends ", "x;PWD={y}", "}}", "{a}", "}", "", "
 
 @pytest.mark.parametrize("password", NASTY)
 def test_a_password_stays_one_value_whatever_is_in_it(password: str) -> None:
-    found = keywords(password=password)
+    found = keywords({"password": password})
 
     assert (found["PWD"], found["Server"]) == (password, "db.example,1433")
 
@@ -111,7 +112,7 @@ def test_a_nul_character_is_refused_without_being_shown() -> None:
 
 
 def test_freetds_gets_the_keywords_that_it_knows() -> None:
-    found = keywords(FREETDS, trust_server_certificate=True)
+    found = keywords({"trust_server_certificate": True}, FREETDS)
 
     assert (found["Server"], found["Port"], found["TDS_Version"], found["ClientCharset"]) == (
         "db.example",
@@ -133,7 +134,7 @@ def test_freetds_gets_the_keywords_that_it_knows() -> None:
 )
 def test_freetds_refuses_what_it_can_not_do(settings: dict[str, object], cure: str) -> None:
     with pytest.raises(SourceError, match="FreeTDS") as refused:
-        keywords(FREETDS, **settings)
+        keywords(settings, FREETDS)
     assert cure in str(refused.value)
 
 

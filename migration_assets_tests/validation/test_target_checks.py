@@ -136,6 +136,14 @@ def test_figures_that_agree_say_under_how_many_snapshots_they_do() -> None:
     assert equal.summary.endswith("agree, read under 2 snapshots")
 
 
+def test_a_partition_read_in_a_state_of_its_own_is_not_that_of_its_checksum() -> None:
+    same = manifest(10, "s2").model_copy(update={"checksum": "v1 10:1:2"})
+    later = same.model_copy(update={"has_own_state": True})
+
+    assert check_row_counts([same], 10, 10, facts(11)).verdict is FAIL
+    assert check_row_counts([later], 10, 10, facts(11)).verdict is INCONCLUSIVE
+
+
 def test_a_difference_under_several_snapshots_names_the_cure() -> None:
     counts = check_row_counts([manifest(6), manifest(4, "s2")], 10, 10, facts(11, "s2"))
     different = metrics({**METRICS, "id": {**METRICS["id"], "sum": 4}}, snapshots=("s1", "s2"))

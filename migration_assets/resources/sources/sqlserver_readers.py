@@ -235,6 +235,9 @@ class SQLServerReader(Reader):
         if not reader.more_results():
             raise TransientSourceError("SQL Server broke off: it did not say how many rows it has sent")
         self._source_rows = next(reader).column(0)[0].as_py()
+        # Up to the very end: the connection is busy until then.
+        while reader.more_results():
+            pass
 
     def _buffers(self, connection: Any, query: str, columns: Sequence[ReadColumn]) -> dict[str, int]:  # noqa: ANN401
         """How much room the driver's buffers need for values that have no declared length: that of the longest."""

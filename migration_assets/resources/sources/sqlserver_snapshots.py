@@ -64,6 +64,7 @@ class SQLServerSnapshot(Snapshot):
         self._in_transaction = False
         self._numbers = itertools.count(1)
         self._idle: list[SQLServerReader] = []
+        self._members: list[SQLServerReader] = []
         self._is_open = True
         self._connection, self._lifeline = source.open_connection(table.database)
         try:
@@ -129,11 +130,10 @@ class SQLServerSnapshot(Snapshot):
             self._lifeline.cut()
 
     def close(self) -> None:
-        """Ends all connections that nobody reads with."""
+        """Ends the transactions that see the snapshot's state."""
         self._is_open = False
-        for reader in self._idle:
+        for reader in self._members:
             reader.close()
-        self._idle.clear()
         self._lifeline.release()
         with suppress(load_pyodbc().Error):
             self._connection.close()
@@ -199,8 +199,8 @@ class SQLServerSnapshot(Snapshot):
         """
         name = relation(self._table)
         touch = f"SELECT TOP (1) 1 AS one FROM {name}"  # noqa: S608 - a quoted name
-        readers = [self._new_reader() for _ in range(self._source.parallel_readers)]
-        self._idle += readers
+        for _ in range(self._source.parallel_readers):
+            self._members.append(self._new_reader())
         guard, lifeline = self._source.open_connection(self._table.database)
         lifeline.release()
         try:
@@ -208,11 +208,12 @@ class SQLServerSnapshot(Snapshot):
             fetch_all(guard, f"SELECT TOP (1) 1 AS one FROM {name} WITH (TABLOCK, HOLDLOCK)")  # noqa: S608
             self._begin()
             fetch_all(self._connection, touch)
-            for reader in readers:
+            for reader in self._members:
                 reader.begin(touch)
         finally:
             with suppress(load_pyodbc().Error):
                 guard.close()
+        self._idle += self._members
         self._taken_at = time.monotonic()
 
 
@@ -252,9 +253,11 @@ class _SteadyReader(Reader):
                     values = zip(*rows, strict=True)
                     arrays = [pa.array(value, field.type) for value, field in zip(values, schema, strict=True)]
                     yield pa.Table.from_arrays(arrays, schema=schema)
-                cursor.close()
             except load_pyodbc().Error as error:
                 raise query_error(error) from None
+            finally:
+                with suppress(load_pyodbc().Error):
+                    cursor.close()
 
     def close(self) -> None:
         self._snapshot.cancel_query()
