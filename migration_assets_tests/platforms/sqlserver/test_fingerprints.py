@@ -12,7 +12,8 @@ import pytest
 
 from migration_assets.platforms.canonical import CanonicalKind, CanonicalType, Fingerprint
 from migration_assets.platforms.canonical_sql import CanonicalColumn, HashBuckets
-from migration_assets.platforms.sqlserver import LegacySQLServerSQL, SQLServerSQL, canonical_sql
+from migration_assets.platforms.sqlserver import LegacySQLServerSQL, SQLServerSQL
+from migration_assets.platforms.sqlserver.canonical import canonical_sql
 from migration_assets.platforms.types import BINARY, TEXT, ColumnType, Kind, decimal, floating, temporal, text
 from migration_assets_tests.platforms.fingerprint_vectors import DOCUMENT, Vector, vectors
 from migration_assets_tests.source_servers import SQLServerDatabase
@@ -84,7 +85,8 @@ def found_tokens(
         session.run(f"CREATE TABLE t (n int, v {declared})")
         for number, value in enumerate(values):
             session.run(f"INSERT INTO t (n, v) VALUES ({number}, {literal(declared, value)})")
-        query = f"SELECT CASE WHEN {hashable} THEN {platform.token(column)} END FROM t ORDER BY n"
+        token = platform.for_drivers(platform.token(column))
+        query = f"SELECT CASE WHEN {hashable} THEN {token} END FROM t ORDER BY n"
         return [token for (token,) in session.run(query)]
 
 
