@@ -65,10 +65,9 @@ class SQLServerSource(ConfigurableResource, Source):  # type: ignore[type-arg]
 
     @property
     def platform(self) -> SourcePlatform:
-        # Taken from the room when a run needs it: it may lack while the rooms are built.
         from migration_assets.platforms import sqlserver
 
-        return sqlserver.SQLServer()  # type: ignore[attr-defined, no-any-return]
+        return sqlserver.SQLServer()
 
     @property
     def parallel_readers(self) -> int:
