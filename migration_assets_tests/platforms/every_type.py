@@ -39,7 +39,7 @@ _SQLSERVER = [
     TypedValue("money", "-922337203685477.5808", "-922337203685477.5808"),
     TypedValue("smallmoney", "-214748.3648", "-214748.3648"),
     TypedValue("float", "0.1", "0.1"),
-    TypedValue("float", "1.7976931348623157e308", "1.7976931348623157e+308"),
+    TypedValue("float", "-1.5e300", "-1.5e+300"),
     TypedValue("real", "0.1", "0.1"),
     TypedValue("date", "0001-01-01", "0001-01-01"),
     TypedValue("date", "9999-12-31", "9999-12-31"),

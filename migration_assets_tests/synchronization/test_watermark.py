@@ -60,7 +60,8 @@ def test_new_rows_are_added_once_also_with_the_watermark_that_was_read_last(
     row = synchronize(file)["t"]
 
     assert row["synchronization"]["mode"] == "append"
-    assert row["synchronization"]["watermark"] == "2024-05-01 00:01:40.000001"
+    # With the digits of its type, or with all that a server has.
+    assert row["synchronization"]["watermark"].rstrip("0") == "2024-05-01 00:01:40.000001"
     # The row of the last run that has the very watermark comes a second time, in its own place.
     assert row["rows"] == 3
     assert_same(source, "t")
@@ -68,11 +69,8 @@ def test_new_rows_are_added_once_also_with_the_watermark_that_was_read_last(
     target_change("UPDATE t SET note = 'changed in the target'")
     before = target_contents("t")
     row = synchronize(file)["t"]
-    assert (row["status"], row["rows"], row["synchronization"]["watermark"]) == (
-        "published",
-        0,
-        "2024-05-01 00:01:40.000001",
-    )
+    assert (row["status"], row["rows"]) == ("published", 0)
+    assert row["synchronization"]["watermark"].rstrip("0") == "2024-05-01 00:01:40.000001"
     assert staged_files(migration_home) == []
     target = materialized("target", 1)[None]
     assert (target["rows deleted"], target["rows written"], target["dagster/row_count"]) == (0, 0, 102)
@@ -109,7 +107,7 @@ def test_watermarks_of_every_kind_are_followed_to_their_last_digit(source: Sourc
 
 
 def test_a_text_watermark_that_comes_again_is_refused_with_the_cure(source: SourceDatabase, tmp_path: Path) -> None:
-    source.execute("CREATE TABLE t (id int, seen text); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    source.execute(f"CREATE TABLE t (id int, seen {source.sensitive_text}); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
     file = write_workflow(tmp_path, source, [table("t", **watermark())])
     synchronize(file)
     source.execute("INSERT INTO t VALUES (3, 'b')")
@@ -260,7 +258,7 @@ def test_of_a_key_that_comes_twice_the_newest_row_wins(source: SourceDatabase, t
     assert (found[1], found[3]) == ("newest", "x")
     assert found[2] in ("same time", "same time, too")
     assert materialized("target", 1)[None]["rows replaced by newer ones of their key"] == 4
-    assert progress()["watermark"].removesuffix(".000000") == "2024-05-03 00:00:00"
+    assert progress()["watermark"].partition(".")[0] == "2024-05-03 00:00:00"
 
 
 def test_a_row_without_key_is_refused_by_name(source: SourceDatabase, tmp_path: Path) -> None:
