@@ -226,6 +226,8 @@ class SQLServerDatabase(SourceDatabase):
                 for table in tables:
                     session.run(f"GRANT SELECT ON {self.schema}.{quoted(table)} TO {name}")
                 yield {"SOURCE_SQLSERVER_USERNAME": name, "SOURCE_SQLSERVER_PASSWORD": password}
+                for table in tables:
+                    session.run(f"REVOKE SELECT ON {self.schema}.{quoted(table)} FROM {name}")
                 session.run(f"DROP USER {name}")
             finally:
                 session.run(f"DROP LOGIN {name}")
@@ -233,6 +235,14 @@ class SQLServerDatabase(SourceDatabase):
     def change_column(self, table: str, column: str, kind: str, *, nullable: bool) -> None:
         null = "NULL" if nullable else "NOT NULL"
         with self.session() as session:
+            if session.is_babelfish:
+                ((was,),) = session.run(
+                    "SELECT is_nullable FROM information_schema.columns "
+                    f"WHERE table_name = '{table}' AND column_name = '{column}'"
+                )
+                if (was == "YES") is not nullable:
+                    pytest.skip("Babelfish has no ALTER COLUMN that says whether a column may be NULL")
+                null = ""
             session.run(f"ALTER TABLE {table} ALTER COLUMN {column} {self.native(kind)} {null}")
 
     @property

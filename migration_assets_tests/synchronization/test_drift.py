@@ -145,7 +145,7 @@ def test_a_narrower_type_leaves_the_target_s(source: SourceDatabase, tmp_path: P
     synchronize(file)
     source.execute("ALTER TABLE watermarks ALTER code TYPE varchar(4)")
     source.change_column("watermarks", "seen", "int", nullable=False)
-    source.execute("INSERT INTO watermarks VALUES (51, 51)")
+    source.execute("INSERT INTO watermarks (id, seen) VALUES (51, 51)")
 
     row = synchronize(file)["watermarks"]
 
@@ -177,7 +177,7 @@ def test_ignore_goes_on_and_says_each_time_what_is_not_moved(source: SourceDatab
     file = workflow(tmp_path, source, "ignore", *STRATEGIES)
     synchronize(file)
     for name in STRATEGIES:
-        source.execute(f"ALTER TABLE {name} ADD fresh text DEFAULT 'x'; INSERT INTO {name} VALUES (51, 51)")
+        source.execute(f"ALTER TABLE {name} ADD fresh text DEFAULT 'x'; INSERT INTO {name} (id, seen) VALUES (51, 51)")
 
     told = f"fresh ({source.native('text')}) is new in the source, and not moved"
     synchronize(file)
@@ -195,7 +195,7 @@ def test_a_dropped_column_is_not_lost_in_the_target_unasked(source: SourceDataba
     synchronize(file)
     for name in STRATEGIES:
         source.execute(f"ALTER TABLE {name} DROP old; UPDATE {name} SET code = 'new', seen = 60 WHERE id = 5")
-        source.execute(f"INSERT INTO {name} VALUES (61, 61)")
+        source.execute(f"INSERT INTO {name} (id, seen) VALUES (61, 61)")
     replacing = workflow(tmp_path, source, "evolve", "none_of", "checksums")
     for problem in plan_problems(replacing) + plan_problems(
         workflow(tmp_path, source, "ignore", "none_of", "checksums")
