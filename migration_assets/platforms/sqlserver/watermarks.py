@@ -127,6 +127,11 @@ def _is_binary(column: SourceColumn) -> bool:
 
 def high_problem(column: SourceColumn, high: str) -> str | None:
     """Why no value can come after a watermark, and the cure."""
+    if column.base_type in values.TEXTS and not values.is_exact(column, high):
+        return (
+            f"The largest value of {column.name!r} is {high!r}, which no statement can hold (a NUL character, or half "
+            f"of a surrogate pair): correct the row, exclude it with whereClauseCriteria, or choose another column."
+        )
     if column.base_type not in values.TIMES or not high.startswith(_LAST_DAYS):
         return None
     if high.startswith(_LAST_DAYS[1]) and column.base_type != "smalldatetime":
