@@ -150,5 +150,8 @@ def test_a_text_that_no_statement_holds_is_no_watermark(half: str) -> None:
 def test_a_rowversion_of_an_open_transaction_is_no_watermark() -> None:
     query = watermarks.watermark_query(NAME, column("rowversion", nullable=False), None)
     assert query.index("MIN_ACTIVE_ROWVERSION()") < query.index("SELECT")
+    # A replica doesn't know them: an error there, and nowhere else.
+    assert "SOURCE_SQLSERVER_APPLICATION_INTENT=ReadWrite. The database is ' + DB_NAME() AS int) END" in query
+    assert "Updateability" not in watermarks.watermark_query(NAME, column("bigint", nullable=False), None)
     assert "[w] < @open" in query
     assert watermarks.watermark_problem(column("rowversion"), None) is None
