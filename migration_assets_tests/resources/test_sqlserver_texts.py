@@ -8,7 +8,9 @@ import pytest
 from migration_assets.platforms.base import ReadColumn, SourceColumn
 from migration_assets.platforms.types import ColumnType, Kind, text
 from migration_assets.resources.sources.base import BadValueError
-from migration_assets.resources.sources.sqlserver_columns import to_planned
+from migration_assets.resources.sources.sqlserver_columns import ReplacementCounts, to_planned
+from migration_assets.resources.sources.sqlserver_readers import tell_replaced
+from migration_assets.resources.sources.sqlserver_rows import in_utf8, wide_text
 from migration_assets.resources.sources.sqlserver_texts import as_stored, decoded
 
 
@@ -73,3 +75,23 @@ def test_blanks_that_pad_a_text_are_removed_and_others_stay() -> None:
 def test_bytes_are_asked_for_where_a_column_is_read_as_it_is_stored(column: ReadColumn, is_bytes: bool) -> None:
     schema = pa.schema([("c", pa.string())])
     assert (as_stored(schema, [column]).field("c").type == pa.binary()) is is_bytes
+
+
+def test_characters_that_may_have_been_replaced_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """Half of a surrogate pair comes as U+FFFD, and no check would tell: the server's UTF-8 has it, too."""
+    utf_16, stored = (_column(code_page=None, base="nvarchar"), _column(code_page=65001))
+    texts = ["caf\ufffd", None, "\uff21\uff22", "\ufffd\ufffd", "plain"]
+    counts = ReplacementCounts([utf_16, stored])
+    table = pa.table([pa.chunked_array([texts[:2], texts[2:]]), pa.chunked_array([texts])], names=["c", "d"])
+    counts.add(table)
+    assert counts.values == {"c": 2}
+    tell_replaced(counts, "db.dbo.t")
+    assert "db.dbo.t, column c: 2 values have the replacement character (U+FFFD)" in caplog.text
+
+
+def test_half_of_a_surrogate_pair_is_read() -> None:
+    found = wide_text("ab".encode("utf-16-le") + b"\x3d\xd8")
+    assert found == "ab\ud83d"
+    assert in_utf8(found) == "ab\ufffd"
+    assert in_utf8(wide_text("é😀".encode("utf-16-le"))) == "é😀"
+    assert in_utf8(7) == 7

@@ -14,6 +14,9 @@ from migration_assets.platforms.types import Kind
 from migration_assets.resources.sources.base import BadValueError
 from migration_assets.resources.sources.sqlserver_texts import decoded
 
+_UTF_16 = ("nchar", "nvarchar", "ntext", "sql_variant")
+"""Types whose values may hold half of a surrogate pair."""
+
 
 def to_planned(batches: Sequence[pa.RecordBatch], columns: Sequence[ReadColumn]) -> pa.Table:
     """The rows with the planned names and types.
@@ -65,31 +68,51 @@ def _first_misfit(array: pa.ChunkedArray, wanted: pa.DataType) -> str:
     return str(array[low]) if len(array) else str(array.type)
 
 
-class NulCounts:
-    """Values with a NUL character (U+0000), by text column of one read."""
+class CharacterCounts:
+    """Values with one character, by text column of one read."""
 
-    def __init__(self, columns: Sequence[ReadColumn]) -> None:
-        self._texts = [
-            (place, column.name) for place, column in enumerate(columns) if column.type.to_arrow() == pa.string()
-        ]
+    def __init__(self, character: str, columns: Iterable[tuple[int, ReadColumn]]) -> None:
+        """Knows which columns to look through, each with its place."""
+        self._character = character
+        self._first_byte = character.encode()[0]
+        self._texts = [(place, column.name) for place, column in columns if column.type.to_arrow() == pa.string()]
         self.values: dict[str, int] = {}
 
     def add(self, table: pa.Table) -> None:
         """Looks through some rows."""
         for place, name in self._texts:
-            if any(_has_zero(chunk) for chunk in table.column(place).chunks):
-                found = pc.sum(pc.match_substring(table.column(place), "\0")).as_py() or 0
+            if any(_has_byte(chunk, self._first_byte) for chunk in table.column(place).chunks):
+                found = pc.sum(pc.match_substring(table.column(place), self._character)).as_py() or 0
                 if found:
                     self.values[name] = self.values.get(name, 0) + found
 
 
-def _has_zero(chunk: pa.Array) -> bool:
-    """Whether the text of an array has a zero byte: one pass over its buffer."""
+class NulCounts(CharacterCounts):
+    """Values with a NUL character (U+0000)."""
+
+    def __init__(self, columns: Sequence[ReadColumn]) -> None:
+        super().__init__("\0", enumerate(columns))
+
+
+class ReplacementCounts(CharacterCounts):
+    """Values with U+FFFD, which the driver's reader puts in the place of half of a surrogate pair.
+
+    SQL Server keeps such halves in its UTF-16, and UTF-8 has nothing for them: the server's own conversion, which
+    fingerprints are made of, puts U+FFFD there as well, so that no check would tell.
+    """
+
+    def __init__(self, columns: Sequence[ReadColumn]) -> None:
+        super().__init__("\ufffd", ((n, one) for n, one in enumerate(columns) if one.source.base_type in _UTF_16))
+
+
+def _has_byte(chunk: pa.Array, wanted: int) -> bool:
+    """Whether the text of an array has a byte: one pass over its buffer."""
     data = chunk.buffers()[2]
     if data is None or not len(chunk):
         return False
     offsets = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
-    return not np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]].all()
+    values = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
+    return not values.all() if wanted == 0 else bool((values == wanted).any())
 
 
 def text_columns(columns: Iterable[ReadColumn]) -> list[int]:

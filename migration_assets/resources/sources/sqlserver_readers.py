@@ -17,6 +17,7 @@ from migration_assets.resources.sources.base import BadValueError, Reader, Sourc
 from migration_assets.resources.sources.rate_limit import RateLimiter
 from migration_assets.resources.sources.sqlserver_columns import (
     NulCounts,
+    ReplacementCounts,
     binary_columns,
     text_columns,
     to_planned,
@@ -124,7 +125,7 @@ class SQLServerReader(Reader):
 
     def read(self, query: str, columns: Sequence[ReadColumn]) -> Iterator[pa.Table]:
         tables: queue.Queue[object] = queue.Queue(maxsize=TABLES_AHEAD)
-        nuls = NulCounts(columns)
+        nuls, replaced = NulCounts(columns), ReplacementCounts(columns)
         self._state, self._source_rows, self._reading = self._name_state(), 0, True
         arguments = (query, tuple(columns), tables)
         self._thread = threading.Thread(target=self._fetch, args=arguments, name="sqlserver-reader", daemon=True)
@@ -136,6 +137,7 @@ class SQLServerReader(Reader):
                     raise item
                 assert isinstance(item, pa.Table)
                 nuls.add(item)
+                replaced.add(item)
                 refuse_nuls(nuls, self._rules.nul_characters)
                 self._rules.limiter.take(item.num_rows, self._closed)
                 yield item
@@ -150,6 +152,7 @@ class SQLServerReader(Reader):
             if not finished:
                 self._end()
         tell_nuls(nuls, self._rules.table)
+        tell_replaced(replaced, self._rules.table)
 
     def close(self) -> None:
         if self._reading or not self._give_back(self):
@@ -310,3 +313,15 @@ def tell_nuls(nuls: NulCounts, table: object) -> None:
     """Warns of NUL characters that are kept."""
     for name, count in nuls.values.items():
         _log.warning("%s, column %s: %s values have a NUL character (U+0000), which is kept", table, name, count)
+
+
+def tell_replaced(replaced: ReplacementCounts, table: object) -> None:
+    """Warns of characters that may not be what the source has."""
+    for name, count in replaced.values.items():
+        _log.warning(
+            "%s, column %s: %s values have the replacement character (U+FFFD): the source has it, or half of a "
+            "surrogate pair in its place, such as a cut emoji, which no UTF-8 can hold",
+            table,
+            name,
+            count,
+        )

@@ -17,7 +17,7 @@ from migration_assets.resources.sources.base import Reader, Snapshot, SnapshotLo
 from migration_assets.resources.sources.sqlserver_drivers import load_arrow_odbc, load_pyodbc
 from migration_assets.resources.sources.sqlserver_errors import login_error, query_error
 from migration_assets.resources.sources.sqlserver_readers import ReadRules, SQLServerReader
-from migration_assets.resources.sources.sqlserver_rows import fetch_all, fetch_from
+from migration_assets.resources.sources.sqlserver_rows import fetch_all, fetch_from, in_utf8
 
 if TYPE_CHECKING:
     from migration_assets.resources.sources.sqlserver import SQLServerSource
@@ -231,6 +231,13 @@ def _require_one_state(table: TableName, known: Row) -> None:
         )
 
 
+def _array(values: Sequence[object], wanted: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, wanted)
+    except UnicodeEncodeError:
+        return pa.array([in_utf8(value) for value in values], wanted)
+
+
 class _SteadyReader(Reader):
     """Reads texts over the snapshot's own connection."""
 
@@ -252,7 +259,7 @@ class _SteadyReader(Reader):
                 while rows := cursor.fetchmany(ROWS_AT_ONCE):
                     self._source_rows += len(rows)
                     values = zip(*rows, strict=True)
-                    arrays = [pa.array(value, field.type) for value, field in zip(values, schema, strict=True)]
+                    arrays = [_array(value, field.type) for value, field in zip(values, schema, strict=True)]
                     yield pa.Table.from_arrays(arrays, schema=schema)
             except load_pyodbc().Error as error:
                 raise query_error(error) from None

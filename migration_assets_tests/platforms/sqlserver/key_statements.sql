@@ -756,6 +756,10 @@ SELECT 1 WHERE [day] >= CAST(N'2024-02-01T00:00:00.000' AS datetime);
 -- a watermark of rowversion
 
 DECLARE @open binary(8) = MIN_ACTIVE_ROWVERSION();
+DECLARE @known int = CASE
+    WHEN CONVERT(nvarchar(60), DATABASEPROPERTYEX(DB_NAME(), 'Updateability')) = N'READ_WRITE'
+      OR EXISTS (SELECT 1 FROM sys.databases WHERE name = DB_NAME() AND is_read_only = 1 AND is_in_standby = 0) THEN 1
+    ELSE CAST(N'no watermark: a replica does not know which rowversions are open on its primary; read that one with SOURCE_SQLSERVER_APPLICATION_INTENT=ReadWrite. The database is ' + DB_NAME() AS int) END;
 SELECT (SELECT TOP (1) CONVERT(varchar(max), CAST([version] AS varbinary(max)), 1) FROM [dbo].[it's] WHERE ([version] IS NOT NULL) AND ([version] < @open) AND (price > 3) ORDER BY [version] DESC) AS high,
        CAST(0 AS bigint) AS missing;
 

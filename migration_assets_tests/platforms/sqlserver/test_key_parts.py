@@ -47,6 +47,17 @@ def _server(code_page: int | None = 65001) -> Server:
             "CAST(CAST([c] COLLATE Latin1_General_100_BIN2_UTF8 AS varchar(30)) AS varbinary(30))",
         ),
         (
+            # COLLATE alone would keep ten bytes, and cut what has more of them in UTF-8.
+            _key("varchar", 10, to=TEXT),
+            "CAST(CAST(CAST([c] AS nvarchar(10)) COLLATE Latin1_General_100_BIN2_UTF8 AS varchar(30)) "
+            "AS varbinary(30))",
+        ),
+        (
+            _key("char", 5000, to=TEXT),
+            "CAST(CAST(CAST(RTRIM([c]) AS nvarchar(max)) COLLATE Latin1_General_100_BIN2_UTF8 AS varchar(max)) "
+            "AS varbinary(max))",
+        ),
+        (
             _key("nchar", 3000, to=TEXT),
             "CAST(CAST(RTRIM([c]) COLLATE Latin1_General_100_BIN2_UTF8 AS varchar(max)) AS varbinary(max))",
         ),
