@@ -173,7 +173,7 @@ def _document(
     yield f"{today}, commit {commit(_PROJECT)}. {machine.cpu}, {machine.cores} cores, {machine.system}."
     yield f"The server is on the same machine and says that it is: {server.version}"
     yield ""
-    yield "| who | work s | rows/s | planning s | wall s | CPU client / server s | memory MB | times ours (work) | values |"
+    yield "| who | work s | rows/s | planning s | wall s | CPU s, client / server | MB | times ours | values |"
     yield "|---|--:|--:|--:|--:|--:|--:|--:|---|"
     for one in contestants:
         of = turns[one.name]
