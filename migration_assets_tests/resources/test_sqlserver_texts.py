@@ -30,6 +30,11 @@ def _column(
         (1251, [b"\xcf\xf0\xe8"], ["При"]),
         (1253, [b"\xc1\xe2"], ["Αβ"]),
         (437, [b"\x81"], ["ü"]),
+        # What Windows' tables have, and those of other systems lack.
+        (874, [b"\x81\xdb\xde\xfc\xff"], ["\x81\uf8c1\uf8c4\uf8c5\uf8c8"]),
+        (1253, [b"\x88\xaa\xd2\xff"], ["\x88\uf8f9\uf8fa\uf8fb"]),
+        (1255, [b"\xca\xd9\xdf\xfb\xfc\xff\xe0"], ["\u05ba\uf88d\uf893\uf894\uf895\uf896א"]),
+        (1257, [b"\xa1\xa5\x9f"], ["\uf8fc\uf8fd\x9f"]),
         (65001, ["é漢😀".encode(), b"x"], ["é漢😀", "x"]),
     ],
 )

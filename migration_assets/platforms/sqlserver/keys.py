@@ -405,6 +405,19 @@ def split_by_value(
     return key_ranges.split_by_value(key, low, high, max_rows)
 
 
+def prove_order(
+    run: QueryRunner, table: SourceTable, column: SourceColumn, bounds: Sequence[str], facts: KeyFacts
+) -> None:
+    """Asks the server whether values of a column rise, as conditions compare them.
+
+    Raises:
+        PlatformError: they don't, or the column has no literals.
+    """
+    if len(bounds) >= 2:
+        key = _key(run, table, (column_part(table.name, column),), None, facts)
+        key.prove([(bound,) for bound in bounds])
+
+
 def _key(run: QueryRunner, table: SourceTable, parts: tuple[KeyPart, ...], where: str | None, facts: KeyFacts) -> _Key:
     columns = tuple(part.column for part in parts)
     names = [column.name for column in columns]

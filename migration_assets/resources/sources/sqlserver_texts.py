@@ -7,7 +7,8 @@ them are ASCII, which needs no conversion; other values are decoded here, each d
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -23,18 +24,44 @@ _CODECS = {
 }
 """Code pages of a byte for each character, and UTF-8: the others differ in some characters between systems."""
 
-_KEPT = "stored-byte"
 _FIRST_BEYOND_ASCII = 0x80
 
+_PRIVATE_USE: Mapping[int, tuple[tuple[range, int], ...]] = MappingProxyType(
+    {
+        874: ((range(0xDB, 0xDF), 0xF8C1), (range(0xFC, 0x100), 0xF8C5)),
+        1253: ((range(0xAA, 0xAB), 0xF8F9), (range(0xD2, 0xD3), 0xF8FA), (range(0xFF, 0x100), 0xF8FB)),
+        1255: (
+            (range(0xCA, 0xCB), 0x05BA),
+            (range(0xD9, 0xE0), 0xF88D),
+            (range(0xFB, 0xFD), 0xF894),
+            (range(0xFF, 0x100), 0xF896),
+        ),
+        1257: ((range(0xA1, 0xA2), 0xF8FC), (range(0xA5, 0xA6), 0xF8FD)),
+    }
+)
+"""Bytes that Python's tables leave undefined and Windows' don't, by code page, and the first one's character."""
 
-def _keep(error: UnicodeError) -> tuple[str, int]:
-    """A byte that a code page has no character for is the control character of that number, as in SQL Server."""
-    if not isinstance(error, UnicodeDecodeError) or error.encoding == "utf-8":
-        raise error
-    return "".join(map(chr, error.object[error.start : error.end])), error.end
+
+def _unknown(page: int) -> Callable[[UnicodeError], tuple[str, int]]:
+    """What Windows, and SQL Server with it, has for bytes that Python's table of a code page lacks."""
+    known = {byte: chr(first + byte - bytes_[0]) for bytes_, first in _PRIVATE_USE.get(page, ()) for byte in bytes_}
+
+    def characters(error: UnicodeError) -> tuple[str, int]:
+        if not isinstance(error, UnicodeDecodeError):
+            raise error
+        # What nothing stands for is the control character of that number.
+        return "".join(known.get(byte, chr(byte)) for byte in error.object[error.start : error.end]), error.end
+
+    return characters
 
 
-codecs.register_error(_KEPT, _keep)
+def _handler(page: int) -> str:
+    """The name of what decodes bytes that Python doesn't know; bytes that are no UTF-8 are an error."""
+    return "strict" if page == _UTF_8 else f"as-stored-{page}"
+
+
+for _page in _CODECS.keys() - {_UTF_8}:
+    codecs.register_error(_handler(_page), _unknown(_page))
 
 
 def as_stored(schema: pa.Schema, columns: Sequence[ReadColumn]) -> pa.Schema:
@@ -78,6 +105,6 @@ def _text(chunk: pa.Array, code_page: int | None) -> pa.Array:
     if not len(stored) or stored.max() < _FIRST_BEYOND_ASCII:
         return pa.Array.from_buffers(pa.string(), len(chunk), [valid, offsets, data], offset=chunk.offset)
     encoded = chunk.dictionary_encode()
-    codec = _CODECS[_UTF_8 if code_page is None else code_page]
-    texts = [value.decode(codec, _KEPT) for value in encoded.dictionary.to_pylist()]
+    page = _UTF_8 if code_page is None else code_page
+    texts = [value.decode(_CODECS[page], _handler(page)) for value in encoded.dictionary.to_pylist()]
     return pa.array(texts, pa.string()).take(encoded.indices)

@@ -749,6 +749,13 @@ WHERE p.object_id = 7 AND p.index_id IN (0, 1)
 GROUP BY p.partition_number
 ORDER BY p.partition_number;
 
+WITH bounds(number, k1) AS (
+    SELECT 0, [day] FROM [dbo].[it's] WHERE 1 = 0
+    UNION ALL SELECT number, k1 FROM (VALUES (1, CAST(N'2024-01-01T00:00:00.000' AS datetime)), (2, CAST(N'2024-02-01T00:00:00.000' AS datetime))) AS given(number, k1)
+)
+SELECT COUNT(*) AS pairs FROM bounds AS low JOIN bounds AS high ON high.number = low.number + 1
+WHERE NOT (low.k1 < high.k1);
+
 SELECT 1 WHERE [day] < CAST(N'2024-02-01T00:00:00.000' AS datetime) OR [day] IS NULL;
 
 SELECT 1 WHERE [day] >= CAST(N'2024-02-01T00:00:00.000' AS datetime);

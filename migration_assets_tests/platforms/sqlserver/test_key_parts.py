@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migration_assets.platforms.base import KeyColumn, Row, SourceColumn
+from migration_assets.platforms.base import KeyColumn, PlatformError, Row, SourceColumn
 from migration_assets.platforms.sqlserver.histograms import read_quantiles
 from migration_assets.platforms.sqlserver.key_parts import alike_keys, column_part, value_part
 from migration_assets.platforms.sqlserver.keys import partition_by_key
@@ -224,6 +224,14 @@ def test_the_partitions_of_a_scheme_are_ranges_of_its_column(
     assert [part.predicate for part in plan.partitions] == predicates
     assert not plan.physical
     assert sum(part.rows for part in plan.partitions) == sum(rows for _, rows in partitions)
+
+
+def test_boundaries_of_a_scheme_that_do_not_rise_as_they_are_written_are_refused() -> None:
+    """Ranges of them would share rows."""
+    server = _located(1, (_A, 10), (_B, 10), (_C, 10), (None, 10))
+    server.answers["AS pairs"] = [{"pairs": 1}]
+    with pytest.raises(PlatformError, match="not in the order"):
+        partition_by_location(server.run, TABLE, None, 4)
 
 
 def test_partitions_of_a_scheme_are_joined_to_as_many_as_are_wanted() -> None:
