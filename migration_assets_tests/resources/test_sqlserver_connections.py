@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import struct
 import subprocess
 import sys
@@ -26,6 +28,7 @@ from migration_assets.resources.sources.sqlserver_drivers import OdbcDriver, fin
 from migration_assets.resources.sources.sqlserver_errors import login_error, query_error
 from migration_assets.resources.sources.sqlserver_login import Authentication, escape
 from migration_assets.resources.sources.sqlserver_rows import datetimeoffset_text
+from migration_assets.resources.sources.sqlserver_sockets import _duplicate
 
 DRIVER = OdbcDriver("ODBC Driver 18 for SQL Server")
 FREETDS = OdbcDriver("FreeTDS", is_freetds=True)
@@ -390,3 +393,12 @@ def test_who_waits_for_the_rate_can_be_stopped() -> None:
 
     RateLimiter(1).take(1_000_000, stop)
     RateLimiter(0).take(1_000_000, threading.Event())
+
+
+def test_a_descriptor_that_was_given_out_again_is_not_the_connection_s() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        status = os.fstat(client.fileno())
+        found = _duplicate((client.fileno(), status.st_dev, status.st_ino))
+        assert found is not None
+        found.close()
+        assert _duplicate((client.fileno(), status.st_dev, status.st_ino + 1)) is None
