@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 
 import pyarrow as pa
 import pytest
@@ -393,6 +394,46 @@ def test_who_waits_for_the_rate_can_be_stopped() -> None:
 
     RateLimiter(1).take(1_000_000, stop)
     RateLimiter(0).take(1_000_000, threading.Event())
+
+
+# -- drivers that fail --------------------------------------------------------------------------
+
+
+class StubOdbcError(Exception):
+    """A driver's."""
+
+
+class StubConnection:
+    """Connects to nothing, and fails at every statement."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def add_output_converter(self, number: int, converter: object) -> None:
+        pass
+
+    def cursor(self) -> StubConnection:
+        return self
+
+    def close(self) -> None:
+        pass
+
+    def execute(self, statement: str) -> None:
+        raise self.error
+
+
+def test_connections_are_not_pooled_and_one_that_is_lost_at_once_is_a_fault_that_may_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pyodbc = ModuleType("pyodbc")
+    lost = StubOdbcError("08S01", "[08S01] [Microsoft] Communication link failure (0) (SQLExecDirectW)")
+    stub = {"pooling": True, "Error": StubOdbcError, "drivers": lambda: [DRIVER.name]}
+    vars(pyodbc).update(stub, connect=lambda text, **options: StubConnection(lost))
+    monkeypatch.setitem(sys.modules, "pyodbc", pyodbc)
+
+    with pytest.raises(TransientSourceError, match="Communication link failure"):
+        source().open_connection("sales")
+    assert pyodbc.pooling is False
 
 
 def test_a_descriptor_that_was_given_out_again_is_not_the_connection_s() -> None:
