@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pyarrow as pa
 import pytest
 
 from migration_assets.platforms import types
-from migration_assets.platforms.base import ReadColumn, SourceColumn
+from migration_assets.platforms.base import ReadColumn, SourceColumn, TableName
 from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.resources.sources import sqlserver_drivers
 from migration_assets.resources.sources.base import BadValueError, SourceError, TransientSourceError
@@ -28,6 +28,7 @@ from migration_assets.resources.sources.sqlserver_columns import NulCounts, to_p
 from migration_assets.resources.sources.sqlserver_drivers import OdbcDriver, find_driver
 from migration_assets.resources.sources.sqlserver_errors import login_error, query_error
 from migration_assets.resources.sources.sqlserver_login import Authentication, escape
+from migration_assets.resources.sources.sqlserver_readers import ReadRules, SQLServerReader
 from migration_assets.resources.sources.sqlserver_rows import datetimeoffset_text
 from migration_assets.resources.sources.sqlserver_sockets import _duplicate
 
@@ -421,6 +422,9 @@ class StubConnection:
     def execute(self, statement: str) -> None:
         raise self.error
 
+    def read_arrow_batches(self, statement: str, **options: object) -> None:
+        raise self.error
+
 
 def test_connections_are_not_pooled_and_one_that_is_lost_at_once_is_a_fault_that_may_pass(
     monkeypatch: pytest.MonkeyPatch,
@@ -434,6 +438,26 @@ def test_connections_are_not_pooled_and_one_that_is_lost_at_once_is_a_fault_that
     with pytest.raises(TransientSourceError, match="Communication link failure"):
         source().open_connection("sales")
     assert pyodbc.pooling is False
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_end_that_nobody_has_foreseen_is_not_that_of_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrow_odbc = ModuleType("arrow_odbc")
+    stub = {"Error": StubOdbcError, "TextEncoding": SimpleNamespace(UTF16=1)}
+    vars(arrow_odbc).update(stub, connect=lambda text, **options: StubConnection(MemoryError()))
+    monkeypatch.setitem(sys.modules, "arrow_odbc", arrow_odbc)
+    rules = ReadRules(
+        table=TableName("sales", "dbo", "t"),
+        hands_on_bytes=False,
+        nul_characters="keep",
+        limiter=RateLimiter(0),
+        in_transaction=False,
+        session=(),
+    )
+    reader = SQLServerReader(source().login("sales"), "", rules, lambda: None)
+
+    with pytest.raises(SourceError, match="fault of this program"):
+        list(reader.read("SELECT 1 AS c", [column(types.integer(32))]))
 
 
 def test_a_descriptor_that_was_given_out_again_is_not_the_connection_s() -> None:
