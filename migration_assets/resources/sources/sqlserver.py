@@ -183,6 +183,10 @@ class SQLServerSource(ConfigurableResource, Source):  # type: ignore[type-arg]
         except pyodbc.Error as error:
             raise login_error(error, login.place, database) from None
         register_converters(connection)
-        for statement in self.session:
-            connection.execute(statement).close()
+        try:
+            for statement in self.session:
+                fetch_all(connection, statement)
+        except SourceError:
+            lifeline.cut()
+            raise
         return connection, lifeline

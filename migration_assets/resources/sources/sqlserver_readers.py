@@ -191,7 +191,8 @@ class SQLServerReader(Reader):
 
     def _fetch(self, query: str, columns: Sequence[ReadColumn], tables: queue.Queue[object]) -> None:
         connection = self._connection
-        last: object = _END
+        # An end that nobody has foreseen must not look like that of the rows.
+        last: object = SourceError("reading broke off by a fault of this program: its traceback is in the log")
         try:
             if self._rules.in_transaction:
                 connection.execute("BEGIN TRANSACTION")
@@ -199,6 +200,7 @@ class SQLServerReader(Reader):
                 self._put(tables, table)
             if self._rules.in_transaction:
                 connection.execute("COMMIT TRANSACTION")
+            last = _END
         except self._odbc.Error as error:
             last = self._explained(error)
         except (SourceError, BadValueError, pa.ArrowException) as error:

@@ -59,6 +59,8 @@ class SQLServerSnapshot(Snapshot):
         self._table = table
         self._strict = strict
         self._lock = threading.Lock()
+        # Apart from the other one, which a query holds for as long as it takes.
+        self._lending = threading.Lock()
         self._asks = False
         self._lost = False
         self._in_transaction = False
@@ -100,7 +102,7 @@ class SQLServerSnapshot(Snapshot):
     def open_reader(self) -> Reader:
         if not self._strict:
             return self._new_reader()
-        with self._lock:
+        with self._lending:
             if self._idle:
                 return self._idle.pop()
         raise SnapshotLostError(
@@ -187,11 +189,13 @@ class SQLServerSnapshot(Snapshot):
         return None if self._strict else f"{self._identity}, read {next(self._numbers)}"
 
     def _take_back(self, reader: SQLServerReader) -> bool:
-        with self._lock:
-            if self._strict and self._is_open:
+        with self._lending:
+            if not self._strict or not self._is_open:
+                return False
+            # It may be let go twice, and must not be lent to two.
+            if reader not in self._idle:
                 self._idle.append(reader)
-                return True
-        return False
+            return True
 
     def _begin_together(self) -> None:
         """Begins the transactions of all connections while nobody can write into the table.

@@ -100,7 +100,9 @@ def _duplicate(handle: _Handle) -> socket.socket | None:
     """Another handle of a connected TCP socket."""
     with suppress(OSError):
         end = socket.socket(fileno=os.dup(handle[0]))
-        if end.family in (socket.AF_INET, socket.AF_INET6) and end.type == socket.SOCK_STREAM:
+        status = os.fstat(end.fileno())
+        is_same = (status.st_dev, status.st_ino) == handle[1:]
+        if is_same and end.family in (socket.AF_INET, socket.AF_INET6) and end.type == socket.SOCK_STREAM:
             with suppress(OSError):
                 end.getpeername()
                 return end
