@@ -74,6 +74,11 @@ class SourceDatabase(ABC):
     database: str
     password: str
 
+    @property
+    def orders_text_by_bytes(self) -> bool:
+        """Whether the server knows the order that texts have in every target: that of their bytes in UTF-8."""
+        return True
+
     @abstractmethod
     def session(self, *, autocommit: bool = True) -> AbstractContextManager[Session]:
         """A connection of its own."""
@@ -244,6 +249,14 @@ class SQLServerDatabase(SourceDatabase):
                     pytest.skip("Babelfish has no ALTER COLUMN that says whether a column may be NULL")
                 null = ""
             session.run(f"ALTER TABLE {table} ALTER COLUMN {column} {self.native(kind)} {null}")
+
+    @property
+    def orders_text_by_bytes(self) -> bool:
+        with self.session() as session:
+            ((code_page,),) = session.run(
+                "SELECT CAST(COLLATIONPROPERTY(N'Latin1_General_100_BIN2_UTF8', 'CodePage') AS int)"
+            )
+        return code_page is not None
 
     @property
     def is_babelfish(self) -> bool:

@@ -19,6 +19,7 @@ from migration_assets_tests.main_job import migrate, table, target_change, write
 from migration_assets_tests.source_servers import SourceDatabase
 
 ROWS = 2_000
+PRODUCTS = {"postgresql": "PostgreSQL", "sqlserver": "SQL Server"}
 
 
 @pytest.fixture
@@ -336,10 +337,11 @@ def test_check_knows_validation_files(source: SourceDatabase, tmp_path: Path) ->
 def test_a_source_that_is_not_there_exits_with_2(
     source: SourceDatabase, migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SOURCE_POSTGRESQL_PORT", "1")
+    for name, value in source.environment_at(1).items():
+        monkeypatch.setenv(name, value)
     result = validate(validation_file(tmp_path, source))
     assert result.exit_code == 2
-    assert "can't connect to PostgreSQL" in result.output
+    assert f"can't connect to {PRODUCTS[source.platform]}" in result.output.replace("\n", " ")
 
 
 def test_a_corrupted_load_is_not_published(
@@ -357,7 +359,8 @@ def test_a_corrupted_load_is_not_published(
         return loaded
 
     monkeypatch.setattr(DuckDBWarehouse, "copy_into", corrupting)
-    file = write_workflow(tmp_path, source, [table("people")])
+    # Where figures and rows may be of several states, a difference proves nothing.
+    file = write_workflow(tmp_path, source, [table("people", consistency="strict")])
     succeeded, tables = migrate(file)
     assert not succeeded
     checks = {check["name"]: check for check in tables["people"]["checks"]}

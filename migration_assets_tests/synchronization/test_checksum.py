@@ -138,7 +138,8 @@ def test_tables_are_compared_by_keys_of_every_kind(source: SourceDatabase, tmp_p
         source.execute(f"ANALYZE {name}")
     file = write_workflow(tmp_path, source, [table(name, **CHECKSUM) for name in names])
     synchronize(file)
-    assert {name: len(statuses(name)) >= 3 for name in names} == dict.fromkeys(names, True)
+    divided = [name for name in names if name != "texts" or source.orders_text_by_bytes]
+    assert {name: len(statuses(name)) >= 3 for name in names} == {name: name in divided for name in names}
     for name in names:
         source.execute(f"UPDATE {name} SET v = -1 WHERE v = 177")
 

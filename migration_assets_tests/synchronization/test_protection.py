@@ -76,7 +76,7 @@ def test_an_unfinished_run_whose_target_is_gone_is_planned_anew(source: SourceDa
     file = write_workflow(tmp_path, source, [table("t", **CHECKSUM)])
     synchronize(file)
     source.execute(f"UPDATE t SET price = {BAD_PRICE} WHERE id = 250")
-    assert "more digits" in refused(file)["t"]
+    assert BAD_PRICE in refused(file)["t"]
     source.execute("UPDATE t SET price = 7 WHERE id = 250")
     target_change("DROP TABLE t")
 

@@ -72,24 +72,29 @@ def native_decimal(column_type: ColumnType) -> str:
 
 
 def _or_fail(condition: str, converted: str, native: str, column: str, source: SourceColumn, text: str) -> str:
-    """A converted value, or an error that shows the value: CAST alone rounds without a word.
+    """A converted value, or an error that shows the value: CAST alone rounds without a word, and fails without a name.
 
     A NULL stays one, because adding texts keeps it.
     """
     holds = sql.literal(f"column {source.name} holds ")
-    problem = f"{holds} + {text.format(column)} + {sql.literal(f', which {native} does not')}"
+    cure = sql.literal(f", which {native} does not: map it to another type in columnTypeMappings")
+    problem = f"{holds} + {text.format(column)} + {cure}"
     return f"CASE WHEN {condition} THEN {converted} ELSE CAST(CAST({problem} AS int) AS {native}) END"
 
 
 def _as_decimal(column: str, source: SourceColumn, wanted: ColumnType) -> str:
-    """An exact number: its digits after the point are looked at, unless the source's type promises few enough."""
+    """An exact number: its digits are looked at, unless the source's type promises few enough."""
     native, scale = native_decimal(wanted), wanted.scale or 0
     precision, places = _DIGITS.get(source.base_type) or _two(source.type_arguments)
     converted = f"CAST({column} AS {native})"
-    if places <= scale:
-        is_same = (precision, places) == (wanted.precision, scale) and source.base_type in _DECIMALS
-        return column if is_same else converted  # What has too many digits before the point fails by itself.
-    return _or_fail(f"{column} = ROUND({column}, {scale}, 1)", converted, native, column, source, _NUMBER)
+    if (precision, places) == (wanted.precision, scale) and source.base_type in _DECIMALS:
+        return column
+    conditions = []
+    if places > scale:
+        conditions.append(f"{column} = ROUND({column}, {scale}, 1)")
+    if precision - places > (wanted.precision or MAX_DECIMAL_PRECISION) - scale:
+        conditions.append(f"TRY_CAST({column} AS {native}) IS NOT NULL")
+    return _or_fail(" AND ".join(conditions), converted, native, column, source, _NUMBER) if conditions else converted
 
 
 def _float_as_decimal(column: str, source: SourceColumn, wanted: ColumnType) -> str:
@@ -103,6 +108,20 @@ def _as_integer(template: str) -> _Conversion:
     def convert(column: str, source: SourceColumn, wanted: ColumnType) -> str:
         native = _INTEGERS[wanted.bits or 64]
         return _or_fail(f"{column} = FLOOR({column})", f"CAST({column} AS {native})", native, column, source, template)
+
+    return convert
+
+
+def _as_long(bits: int) -> _Conversion:
+    """A whole number of so many bits as one of other length."""
+
+    def convert(column: str, source: SourceColumn, wanted: ColumnType) -> str:
+        native = _INTEGERS[wanted.bits or 64]
+        converted = f"CAST({column} AS {native})"
+        if (wanted.bits or 64) < bits:
+            fits = f"TRY_CAST({column} AS {native}) IS NOT NULL"
+            return _or_fail(fits, converted, native, column, source, _NUMBER)
+        return column if wanted.bits == bits else converted
 
     return convert
 
@@ -189,9 +208,7 @@ def _integer_policy(bits: int) -> Policy:
     return Policy(
         integer(bits),
         {
-            Kind.INTEGER: lambda column, _source, wanted: (
-                column if wanted.bits == bits else f"CAST({column} AS {_INTEGERS[wanted.bits or 64]})"
-            ),
+            Kind.INTEGER: _as_long(bits),
             Kind.DECIMAL: _as_decimal,
             Kind.FLOAT: _as_float,
             Kind.TEXT: _by(_NUMBER),

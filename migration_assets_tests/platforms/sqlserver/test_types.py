@@ -113,6 +113,15 @@ _IN_UTC = "SWITCHOFFSET([c], '+00:00')"
 OVERRIDES: list[tuple[str, str, ColumnType, str, str]] = [
     ("money", "DECIMAL(19,4)", decimal(19, 4), "[c]", ""),
     ("money", "DECIMAL(20,4)", decimal(20, 4), "CAST([c] AS decimal(20, 4))", ""),
+    (
+        "decimal(10,2)",
+        "NUMBER(8,2)",
+        decimal(8, 2),
+        "CASE WHEN TRY_CAST([c] AS decimal(8, 2)) IS NOT NULL THEN CAST([c] AS decimal(8, 2)) ELSE "
+        "CAST(CAST(N'column c holds ' + CAST([c] AS nvarchar(60)) + N', which decimal(8, 2) does not: "
+        "map it to another type in columnTypeMappings' AS int) AS decimal(8, 2)) END",
+        "",
+    ),
     ("bigint", "NUMBER(19,0)", decimal(19, 0), "CAST([c] AS decimal(19, 0))", ""),
     ("decimal(10,2)", "FLOAT", floating(64), "CAST([c] AS float(53))", "rounded to floating point"),
     (
@@ -120,7 +129,8 @@ OVERRIDES: list[tuple[str, str, ColumnType, str, str]] = [
         "NUMBER(8,2)",
         decimal(8, 2),
         "CASE WHEN [c] = ROUND([c], 2, 1) THEN CAST([c] AS decimal(8, 2)) ELSE CAST(CAST(N'column c holds ' + "
-        "CAST([c] AS nvarchar(60)) + N', which decimal(8, 2) does not' AS int) AS decimal(8, 2)) END",
+        "CAST([c] AS nvarchar(60)) + N', which decimal(8, 2) does not: map it to another type in columnTypeMappings' "
+        "AS int) AS decimal(8, 2)) END",
         "",
     ),
     (
@@ -128,8 +138,8 @@ OVERRIDES: list[tuple[str, str, ColumnType, str, str]] = [
         "NUMBER(8,2)",
         decimal(8, 2),
         "CASE WHEN CAST(CAST([c] AS decimal(8, 2)) AS float(53)) = [c] THEN CAST([c] AS decimal(8, 2)) ELSE "
-        "CAST(CAST(N'column c holds ' + CONVERT(nvarchar(40), [c], 3) + N', which decimal(8, 2) does not' AS int) "
-        "AS decimal(8, 2)) END",
+        "CAST(CAST(N'column c holds ' + CONVERT(nvarchar(40), [c], 3) + N', which decimal(8, 2) does not: "
+        "map it to another type in columnTypeMappings' AS int) AS decimal(8, 2)) END",
         "reads back as the same floating-point number",
     ),
     ("datetime", "TIMESTAMP", times(Kind.TIMESTAMP, 6), "[c]", ""),
