@@ -222,7 +222,7 @@ class _Key(RangedKey):
                 sql.fill(
                     _DISORDER,
                     keys=self._keys,
-                    columns=", ".join(self._expressions),
+                    columns=", ".join(map(_collated, self.parts)),
                     relation=self._relation,
                     values=", ".join(f"({row})" for row in rows),
                     rises=_beyond(self._prefixed("low."), self._prefixed("high."), "<", "<"),
@@ -336,6 +336,12 @@ class _Key(RangedKey):
                 bounds.setdefault(int(str(row["part"])), []).append((bound, int(str(row["before"]))))
         sums = (int(str(rows[0]["sampled"])), int(str(rows[0]["absent"]))) if rows else (0, 0)
         return Quantiles(*sums, bounds)
+
+
+def _collated(part: KeyPart) -> str:
+    """What is compared, in its collation whatever it meets: a literal of a list may bring the database's."""
+    is_text = part.is_column and part.type.base_type in values.TEXTS and part.type.collation is not None
+    return f"{part.expression} COLLATE {part.type.collation}" if is_text else part.expression
 
 
 def _beyond(keys: Sequence[str], bound: Sequence[str], strict: str, last: str) -> str:

@@ -145,7 +145,7 @@ numbered AS (
 SELECT part, before, sampled, absent, begins, CONVERT(varchar(23), k1, 121) AS t1, LEFT(CAST(k2 AS nvarchar(max)), 1001) AS t2 FROM numbered WHERE begins = 1 OR place = 1 ORDER BY place;
 
 WITH bounds(number, k1, k2) AS (
-    SELECT 0, [day], [na]]me] FROM [dbo].[it's] WHERE 1 = 0
+    SELECT 0, [day], [na]]me] COLLATE SQL_Latin1_General_CP1_CI_AS FROM [dbo].[it's] WHERE 1 = 0
     UNION ALL SELECT number, k1, k2 FROM (VALUES (1, CAST(N'2024-01-01T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (2, CAST(N'2024-01-05T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (3, CAST(N'2024-01-09T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000)))) AS given(number, k1, k2)
 )
 SELECT COUNT(*) AS pairs FROM bounds AS low JOIN bounds AS high ON high.number = low.number + 1
@@ -520,7 +520,7 @@ numbered AS (
 SELECT part, before, sampled, absent, begins, CONVERT(varchar(23), k1, 121) AS t1, LEFT(CAST(k2 AS nvarchar(max)), 1001) AS t2 FROM numbered WHERE begins = 1 OR place = 1 ORDER BY place;
 
 WITH bounds(number, k1, k2) AS (
-    SELECT 0, [day], [na]]me] FROM [dbo].[it's] WHERE 1 = 0
+    SELECT 0, [day], [na]]me] COLLATE SQL_Latin1_General_CP1_CI_AS FROM [dbo].[it's] WHERE 1 = 0
     UNION ALL SELECT number, k1, k2 FROM (VALUES (1, CAST(N'2024-01-01T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (2, CAST(N'2024-01-05T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (3, CAST(N'2024-01-09T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000)))) AS given(number, k1, k2)
 )
 SELECT COUNT(*) AS pairs FROM bounds AS low JOIN bounds AS high ON high.number = low.number + 1
@@ -561,7 +561,7 @@ FROM (SELECT CASE WHEN [day] IS NULL OR [na]]me] IS NULL THEN 6 ELSE CASE WHEN [
 GROUP BY numbered.number;
 
 WITH bounds(number, k1, k2) AS (
-    SELECT 0, [day], [na]]me] FROM [dbo].[it's] WHERE 1 = 0
+    SELECT 0, [day], [na]]me] COLLATE SQL_Latin1_General_CP1_CI_AS FROM [dbo].[it's] WHERE 1 = 0
     UNION ALL SELECT number, k1, k2 FROM (VALUES (1, CAST(N'2024-01-01T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (2, CAST(N'2024-01-01T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (3, CAST(N'2024-01-05T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (4, CAST(N'2024-01-09T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (5, CAST(N'2024-01-05T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (6, CAST(N'2024-01-09T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000)))) AS given(number, k1, k2)
 )
 SELECT COUNT(*) AS pairs FROM bounds AS low JOIN bounds AS high ON high.number = low.number + 1

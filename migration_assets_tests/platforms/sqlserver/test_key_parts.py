@@ -226,6 +226,22 @@ def test_the_partitions_of_a_scheme_are_ranges_of_its_column(
     assert sum(part.rows for part in plan.partitions) == sum(rows for _, rows in partitions)
 
 
+def test_bounds_of_a_text_are_compared_in_the_collation_of_its_column() -> None:
+    """The literals beside it may have the database's, and two collations of columns don't agree by themselves."""
+    title = SourceColumn("title", "nvarchar(20)", "nvarchar", False, type_arguments=(20,), collation="French_CI_AS")
+    server = Server(
+        **{
+            "WITH sample": [
+                {"part": 0, "before": 100 * place, "sampled": 400, "absent": 0, "begins": 1, "t1": text}
+                for place, text in enumerate("gmt", 1)
+            ]
+        }
+    )
+    partition_by_key(server.run, replace(TABLE, columns=(*TABLE.columns[:4], title)), ["title"], None, 4)
+    (proof,) = [statement for statement in server.statements if "AS pairs" in statement]
+    assert "SELECT 0, [title] COLLATE French_CI_AS FROM" in proof
+
+
 def test_boundaries_of_a_scheme_that_do_not_rise_as_they_are_written_are_refused() -> None:
     """Ranges of them would share rows."""
     server = _located(1, (_A, 10), (_B, 10), (_C, 10), (None, 10))
