@@ -374,3 +374,16 @@ def test_a_value_that_does_not_fit_fails(source: Source, declared: str, value: s
     source.execute(f"CREATE TABLE v (c {declared})", f"INSERT INTO v VALUES ({value})")
     with pytest.raises(sa.exc.DBAPIError):
         source.extract(source.table("v"), {"c": override})
+
+
+@pytest.mark.parametrize(
+    ("native", "wanted", "is_cut"),
+    [
+        ("datetime2(7)", temporal(Kind.TIMESTAMP, 3), True),
+        ("datetime2(3)", temporal(Kind.TIMESTAMP, 3), False),
+        ("varchar(50)", text(50), False),
+        ("decimal(18,2)", decimal(18, 2), False),
+    ],
+)
+def test_a_mapping_tells_whether_digits_of_times_are_left_out(native: str, wanted: ColumnType, is_cut: bool) -> None:
+    assert types.map_column(column("c", native), wanted).cuts is is_cut
