@@ -7,7 +7,6 @@ import pytest
 
 from migration_assets.platforms.base import ReadColumn, SourceColumn
 from migration_assets.platforms.types import ColumnType, Kind, text
-from migration_assets.resources.sources.base import BadValueError
 from migration_assets.resources.sources.sqlserver_columns import ReplacementCounts, to_planned
 from migration_assets.resources.sources.sqlserver_readers import tell_replaced
 from migration_assets.resources.sources.sqlserver_rows import in_utf8, wide_text
@@ -35,7 +34,6 @@ def _column(
         (1253, [b"\x88\xaa\xd2\xff"], ["\x88\uf8f9\uf8fa\uf8fb"]),
         (1255, [b"\xca\xd9\xdf\xfb\xfc\xff\xe0"], ["\u05ba\uf88d\uf893\uf894\uf895\uf896א"]),
         (1257, [b"\xa1\xa5\x9f"], ["\uf8fc\uf8fd\x9f"]),
-        (65001, ["é漢😀".encode(), b"x"], ["é漢😀", "x"]),
     ],
 )
 def test_bytes_are_the_text_of_their_code_page(
@@ -52,12 +50,6 @@ def test_a_slice_of_rows_is_decoded_alone() -> None:
     found.validate(full=True)
 
 
-def test_bytes_that_are_no_utf_8_are_refused_with_their_column() -> None:
-    batch = pa.record_batch([pa.array([b"\xff"], pa.binary())], names=["c"])
-    with pytest.raises(BadValueError, match="column c"):
-        to_planned([batch], [_column(code_page=65001)])
-
-
 def test_blanks_that_pad_a_text_are_removed_and_others_stay() -> None:
     batch = pa.record_batch([pa.array([b"ab  ", b"  ", b" a\t "], pa.binary())], names=["c"])
     assert to_planned([batch], [_column(base="char")]).column(0).to_pylist() == ["ab", "", " a\t"]
@@ -68,7 +60,7 @@ def test_blanks_that_pad_a_text_are_removed_and_others_stay() -> None:
     ("column", "is_bytes"),
     [
         (_column(), True),
-        (_column(code_page=65001), True),
+        (_column(code_page=65001), False),
         (_column(code_page=932), False),
         (_column(code_page=None, base="nvarchar"), False),
         (_column(expression="LOWER([c])"), False),

@@ -17,6 +17,9 @@ from migration_assets.resources.sources.sqlserver_texts import decoded
 _UTF_16 = ("nchar", "nvarchar", "ntext", "sql_variant")
 """Types whose values may hold half of a surrogate pair."""
 
+_WITH_LENGTH = ("varchar", "nvarchar", "varbinary")
+"""Types that are `(max)` when no length is declared."""
+
 
 def to_planned(batches: Sequence[pa.RecordBatch], columns: Sequence[ReadColumn]) -> pa.Table:
     """The rows with the planned names and types.
@@ -31,11 +34,8 @@ def to_planned(batches: Sequence[pa.RecordBatch], columns: Sequence[ReadColumn])
 
 def _planned(array: pa.ChunkedArray, column: ReadColumn) -> pa.ChunkedArray:
     wanted = column.type.to_arrow()
-    if column.type.kind is Kind.TEXT and pa.types.is_binary(array.type):
-        try:
-            array = decoded(array, column.source.code_page)
-        except UnicodeDecodeError as error:
-            raise BadValueError(column, str(error.object)) from None
+    if column.type.kind is Kind.TEXT and pa.types.is_binary(array.type) and column.source.code_page is not None:
+        array = decoded(array, column.source.code_page)
     if column.type.kind is Kind.TEXT and column.source.base_type in PADDED:
         array = pc.ascii_rtrim(array, " ")
     if column.type.kind is Kind.UUID and pa.types.is_string(array.type):
@@ -116,16 +116,16 @@ def _has_byte(chunk: pa.Array, wanted: int) -> bool:
 
 
 def text_columns(columns: Iterable[ReadColumn]) -> list[int]:
-    """The places of texts without a declared length."""
+    """The places of texts without a declared length, in the source or as they travel."""
     return [
-        place
-        for place, column in enumerate(columns)
-        if column.type.kind in (Kind.TEXT, Kind.JSON) and column.type.length is None
+        place for place, column in enumerate(columns) if column.type.kind in (Kind.TEXT, Kind.JSON) and _is_long(column)
     ]
 
 
 def binary_columns(columns: Iterable[ReadColumn]) -> list[int]:
-    """The places of binary values without a declared length."""
-    return [
-        place for place, column in enumerate(columns) if column.type.kind is Kind.BINARY and column.type.length is None
-    ]
+    """The places of binary values without a declared length, in the source or as they travel."""
+    return [place for place, column in enumerate(columns) if column.type.kind is Kind.BINARY and _is_long(column)]
+
+
+def _is_long(column: ReadColumn) -> bool:
+    return column.type.length is None or (column.source.base_type in _WITH_LENGTH and not column.source.type_arguments)

@@ -17,12 +17,9 @@ from migration_assets.platforms.base import ReadColumn
 from migration_assets.platforms.sqlserver.sql import quote
 from migration_assets.platforms.types import Kind
 
-_UTF_8 = 65001
-_CODECS = {
-    **{page: f"cp{page}" for page in (437, 850, 874, *range(1250, 1259))},
-    _UTF_8: "utf-8",
-}
-"""Code pages of a byte for each character, and UTF-8: the others differ in some characters between systems."""
+_CODECS = {page: f"cp{page}" for page in (437, 850, 874, *range(1250, 1259))}
+"""Code pages of a byte for each character: the others differ in some characters between systems, and of a column in
+UTF-8 older drivers get UTF-16."""
 
 _FIRST_BEYOND_ASCII = 0x80
 
@@ -56,11 +53,11 @@ def _unknown(page: int) -> Callable[[UnicodeError], tuple[str, int]]:
 
 
 def _handler(page: int) -> str:
-    """The name of what decodes bytes that Python doesn't know; bytes that are no UTF-8 are an error."""
-    return "strict" if page == _UTF_8 else f"as-stored-{page}"
+    """The name of what decodes bytes that Python doesn't know."""
+    return f"as-stored-{page}"
 
 
-for _page in _CODECS.keys() - {_UTF_8}:
+for _page in _CODECS:
     codecs.register_error(_handler(_page), _unknown(_page))
 
 
@@ -87,16 +84,12 @@ def _is_stored(column: ReadColumn, field: pa.Field) -> bool:
     )
 
 
-def decoded(array: pa.ChunkedArray, code_page: int | None) -> pa.ChunkedArray:
-    """Stored bytes as text.
-
-    Raises:
-        UnicodeDecodeError: bytes that are not UTF-8, in a column of UTF-8.
-    """
+def decoded(array: pa.ChunkedArray, code_page: int) -> pa.ChunkedArray:
+    """Stored bytes as text."""
     return pa.chunked_array([_text(chunk, code_page) for chunk in array.chunks], pa.string())
 
 
-def _text(chunk: pa.Array, code_page: int | None) -> pa.Array:
+def _text(chunk: pa.Array, code_page: int) -> pa.Array:
     valid, offsets, data = chunk.buffers()
     if data is None or not len(chunk):
         return chunk.cast(pa.string())
@@ -105,6 +98,5 @@ def _text(chunk: pa.Array, code_page: int | None) -> pa.Array:
     if not len(stored) or stored.max() < _FIRST_BEYOND_ASCII:
         return pa.Array.from_buffers(pa.string(), len(chunk), [valid, offsets, data], offset=chunk.offset)
     encoded = chunk.dictionary_encode()
-    page = _UTF_8 if code_page is None else code_page
-    texts = [value.decode(_CODECS[page], _handler(page)) for value in encoded.dictionary.to_pylist()]
+    texts = [value.decode(_CODECS[code_page], _handler(code_page)) for value in encoded.dictionary.to_pylist()]
     return pa.array(texts, pa.string()).take(encoded.indices)
