@@ -126,7 +126,8 @@ def _as_before(before: PlannedColumn, now: SourceColumn, source: SourcePlatform)
         mapping = source.map_column(now, before.type)
     except PlatformError:
         return None
-    if mapping.refusal or mapping.type != before.type:
+    # What the user has asked to be cut, when the column was planned first, was asked of other digits.
+    if mapping.refusal or mapping.cuts or mapping.type != before.type:
         return None
     return before.model_copy(update={"source": now, "expression": mapping.expression, "notes": mapping.notes})
 

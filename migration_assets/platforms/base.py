@@ -122,6 +122,7 @@ class ColumnMapping:
         notes: what a reader of the plan should know (padding removed, offset not kept, …).
         refusal: why the column can't be moved exactly, with the cure; None when it can.
         needs_profile: the type says too little (numeric without precision); `profile` scans the values.
+        cuts: digits that the type hasn't are left out without an error, as only the user may ask for.
     """
 
     type: ColumnType
@@ -129,6 +130,7 @@ class ColumnMapping:
     notes: tuple[str, ...] = ()
     refusal: str | None = None
     needs_profile: bool = False
+    cuts: bool = False
 
 
 Bound = tuple[str, ...]

@@ -403,7 +403,10 @@ def map_column(column: SourceColumn, override: ColumnType | None = None) -> Colu
     if wanted.kind is policy.type.kind:
         notes = (*policy.notes, *notes)
     return ColumnMapping(
-        wanted, policy.conversions[wanted.kind](quoted, column, wanted), (*notes, *_column_notes(column))
+        wanted,
+        policy.conversions[wanted.kind](quoted, column, wanted),
+        (*notes, *_column_notes(column)),
+        cuts=_is_cut(column, wanted),
     )
 
 
@@ -465,12 +468,21 @@ def _override_notes(column: SourceColumn, own: ColumnType, override: ColumnType)
             notes.append("the instant is kept, in UTC, without its offset")
         case _, Kind.TEXT if own.kind is not Kind.TEXT:
             notes.append("as SQL Server prints it")
-    if override.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ):
-        declared = fraction_digits(column)
-        digits = MICROSECONDS if override.precision is None else override.precision
-        if digits < declared:
-            notes.append(f"cut after {digits} of {declared} fractional-second digits, as the workflow asks")
+    if _is_cut(column, override):
+        digits, declared = _kept_digits(override), fraction_digits(column)
+        notes.append(f"cut after {digits} of {declared} fractional-second digits, as the workflow asks")
     return tuple(notes)
+
+
+def _is_cut(column: SourceColumn, wanted: ColumnType) -> bool:
+    """Whether a time loses digits."""
+    is_time = wanted.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ)
+    return is_time and _kept_digits(wanted) < fraction_digits(column)
+
+
+def _kept_digits(wanted: ColumnType) -> int:
+    """The digits of a second that a type of times has room for."""
+    return MICROSECONDS if wanted.precision is None else wanted.precision
 
 
 def _column_notes(column: SourceColumn) -> tuple[str, ...]:
