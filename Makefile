@@ -1,4 +1,4 @@
-# make install | test | faults | demo | ui | bench | bench-validation | bench-synchronization | clean
+# make install | test | faults | demo | ui | bench | bench-validation | bench-synchronization | bench-sqlserver | clean
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -20,7 +20,7 @@ export MIGRATION_HOME     := $(CURDIR)/.migration
 export DAGSTER_DEPLOYMENT := local
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install test faults demo ui bench bench-validation bench-synchronization clean
+.PHONY: help install test faults demo ui bench bench-validation bench-synchronization bench-sqlserver clean
 
 help:
 	@echo 'make install   a virtual environment in $(VENV) with all that the demo needs'
@@ -31,6 +31,7 @@ help:
 	@echo 'make bench     this program beside its peers, into docs/benchmarks.md; SF=1 is the scale factor, ROUNDS=3'
 	@echo 'make bench-validation   its validation beside its peers, into docs/validation-benchmarks.md; SF and ROUNDS as well'
 	@echo 'make bench-synchronization   keeping a table in step, beside dlt, into docs/synchronization-benchmarks.md'
+	@echo 'make bench-sqlserver         from the SQL Server that SOURCE_SQLSERVER_* names, into docs/sqlserver-benchmarks.md'
 	@echo 'make clean     remove the environment and all state'
 
 install: $(VENV)/.installed-demo
@@ -51,7 +52,7 @@ demo: install
 ui: install
 	$(BIN)/python -m demo ui
 
-bench: $(VENV)/.installed-bench $(patsubst benchmarks/peers/requirements-%.txt,$(PEERS)/%/.installed,$(filter-out %-reladiff.txt,$(wildcard benchmarks/peers/requirements-*.txt)))
+bench: $(VENV)/.installed-bench $(patsubst benchmarks/peers/requirements-%.txt,$(PEERS)/%/.installed,$(filter-out %-reladiff.txt %-sqlserver.txt,$(wildcard benchmarks/peers/requirements-*.txt)))
 	$(BIN)/python -m benchmarks.data_path --scale-factor $(SF) --rounds $(ROUNDS) $(BENCH_ARGUMENTS)
 
 bench-validation: $(VENV)/.installed-bench $(PEERS)/reladiff/.installed
@@ -59,6 +60,9 @@ bench-validation: $(VENV)/.installed-bench $(PEERS)/reladiff/.installed
 
 bench-synchronization: $(VENV)/.installed-bench $(PEERS)/arrow/.installed
 	$(BIN)/python -m benchmarks.synchronization --scale-factor $(SF) $(BENCH_ARGUMENTS)
+
+bench-sqlserver: $(VENV)/.installed-bench $(PEERS)/sqlserver/.installed
+	$(BIN)/python -m benchmarks.sqlserver --rounds $(ROUNDS) $(BENCH_ARGUMENTS)
 
 # The server's user is another one when root runs it, so it is stopped before its folder goes.
 clean:

@@ -53,6 +53,12 @@ def reference(source: Source, table: Table, folder: Path) -> Fingerprint:
     return found
 
 
+def reference_of_file(file: Path, table: Table) -> Fingerprint:
+    """The fingerprint of a Parquet file that holds the rows as they were generated."""
+    with duckdb.connect() as database:
+        return _fingerprint(database, f"read_parquet('{file}')", table, {name: name for name in table.columns})
+
+
 def compare_parquet(files: Sequence[Path], table: Table, wanted: Fingerprint) -> str:
     """The verdict on Parquet files."""
     if not files:

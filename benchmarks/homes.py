@@ -22,16 +22,26 @@ def new_home(folder: Path) -> dict[str, str]:
     return {"MIGRATION_HOME": str(folder), "DAGSTER_HOME": str(folder), "DAGSTER_DEPLOYMENT": "local"}
 
 
-def write_workflow(file: Path, database: str, tables: Sequence[str], **keys: object) -> Path:
+def write_workflow(
+    file: Path,
+    database: str,
+    tables: Sequence[str],
+    platform: str = "postgresql",
+    schema: str = "public",
+    /,
+    **keys: object,
+) -> Path:
     """Writes a workflow that moves tables into targets of the same names.
 
     Args:
+        platform: the source's.
+        schema: the source's.
         keys: further keys of every table, such as `partitionSize`.
     """
     document = {
-        "sourcePlatform": "postgresql",
+        "sourcePlatform": platform,
         "defaultTableConfiguration": {
-            "source": {"databaseName": database, "schemaName": "public"},
+            "source": {"databaseName": database, "schemaName": schema},
             "target": {"databaseName": database, "schemaName": SCHEMA},
             **keys,
         },

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args
 
 from dagster import ConfigurableResource, EnvVar
 
+from migration_assets.resources.sources.bulk_utilities import options_from_environment
 from migration_assets.resources.sources.postgresql import CopyFormat, PostgreSQLSource
 from migration_assets.resources.sources.sqlserver import SQLServerSource
 from migration_assets.resources.sources.sqlserver_login import ApplicationIntent, Authentication, Encryption
@@ -73,6 +74,9 @@ def _sqlserver() -> SQLServerSource:
         lock_timeout_seconds=_number(name + "LOCK_TIMEOUT_SECONDS", 60.0),
         snapshot_max_age_seconds=_number(name + "SNAPSHOT_MAX_AGE_SECONDS", 4 * 3600.0),
         nul_characters=_one_of(name + "NUL_CHARACTERS", "keep", get_args(NulCharacters)),
+        bulk_utility=os.environ.get(name + "BULK_UTILITY") or None,
+        bulk_utility_min_mb=_number(name + "BULK_UTILITY_MIN_MB", 0.0),
+        bulk_options=options_from_environment("sqlserver"),
     )
 
 

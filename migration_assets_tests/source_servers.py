@@ -20,6 +20,7 @@ from uuid import UUID
 import pytest
 
 from migration_assets.platforms.base import Row
+from migration_assets.resources.sources.sqlserver_drivers import find_driver
 from migration_assets_tests import tsql
 
 PLATFORMS = ("postgresql", "sqlserver")
@@ -305,7 +306,7 @@ class SQLServerDatabase(SourceDatabase):
         given = {name.removeprefix(SQLSERVER): value for name, value in self.settings.items()}
         host, port = self.address
         parts = {
-            "Driver": given.get("DRIVER") or _driver(),
+            "Driver": find_driver(given.get("DRIVER")).name,
             "Server": f"{host},{port}",
             "Database": self.database,
             "UID": given.get("USERNAME"),
@@ -369,13 +370,3 @@ def quoted(name: str) -> str:
 
 def _filled(sql: str, arguments: Sequence[object]) -> str:
     return sql % tuple(literal(argument) for argument in arguments) if arguments else sql
-
-
-def _driver() -> str:
-    """The last driver of the driver manager that is made for SQL Server."""
-    import pyodbc
-
-    found = [name for name in pyodbc.drivers() if "SQL Server" in name]
-    if not found:
-        raise RuntimeError("no ODBC driver for SQL Server is registered: name the library in SOURCE_SQLSERVER_DRIVER")
-    return str(found[-1])

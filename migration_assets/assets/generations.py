@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dagster import DagsterInstance
 from pydantic import ValidationError
 
-from migration_assets.assets.names import partitions_name
+from migration_assets.assets.names import FINGERPRINT_CHECK, partitions_name
 from migration_assets.planning import Baseline, ExistingTarget, PlanError, TablePlan, plan_table, table_slugs
 from migration_assets.platforms.base import PlatformError, QueryRunner, TableName, TargetPlatform
 from migration_assets.resources.ledger import (
@@ -26,6 +26,7 @@ from migration_assets.resources.warehouses.base import (
 )
 from migration_assets.synchronization.progress import Progress
 from migration_assets.synchronization.scope import checksum_rows
+from migration_assets.validation.migrations.plan_fingerprint import is_proof
 from migration_assets.validation.results import Verdict
 from migration_assets.workflow import Identifier, SourceTable, TableConfiguration, Workflow
 from migration_assets.workflow import TargetTable as TargetTableName
@@ -95,6 +96,7 @@ def plan(
         target=warehouse.platform,
         target_name=warehouse.target_name,
         existing=existing,
+        bulk_utility=source.choose_bulk_utility,
         baseline=baseline_of(ledger, workflow.name, table.slug),
     )
     return _with_evolution(table_plan, target, warehouse.platform) if table_plan.evolve and target else table_plan
@@ -176,8 +178,18 @@ def write_down_publish(ledger: Ledger, workflow: str, table: str, warehouse: War
         )
     if done:
         rows = target.rows if target else None
-        ledger.set_generation_status(latest.id, GenerationStatus.PUBLISHED, published_rows=rows)
+        unproven = _unproven(ledger, latest)
+        ledger.set_generation_status(latest.id, GenerationStatus.PUBLISHED, published_rows=rows, unproven=unproven)
         ledger.clear_errors(latest.id)
+
+
+def _unproven(ledger: Ledger, generation: GenerationRecord) -> list[str]:
+    """Partitions that may have been read in a later state than that of their checksums."""
+    progress = progress_of(generation)
+    checks = {one.name: one.details for one in ledger.checks(generation.id)}
+    if progress is None or is_proof(checks.get(FINGERPRINT_CHECK, {})):
+        return []
+    return [one.key for one in ledger.partitions(generation.id) if one.checksum and one.snapshot != progress.snapshot]
 
 
 def resumable(ledger: Ledger, workflow: Workflow, table: WorkflowTable) -> GenerationRecord | None:

@@ -38,7 +38,8 @@ from migration_assets.resources.warehouses.base import (
 )
 from migration_assets.synchronization.changes import ChangeError, TargetChange
 from migration_assets.synchronization.progress import Progress
-from migration_assets.validation.migrations.plan_fingerprint import check_fingerprint, explain_difference
+from migration_assets.synchronization.scope import checksum_rows
+from migration_assets.validation.migrations.plan_fingerprint import check_fingerprint, explain_difference, is_proof
 from migration_assets.validation.migrations.source_facts import SourceFacts
 from migration_assets.validation.migrations.target_checks import (
     CheckResult,
@@ -46,7 +47,7 @@ from migration_assets.validation.migrations.target_checks import (
     check_schema,
     check_target_metrics,
 )
-from migration_assets.validation.results import Verdict
+from migration_assets.validation.results import Value, Verdict
 from migration_assets.validation.sides import TargetSide
 
 
@@ -279,7 +280,8 @@ class Publication:
 
     def _fingerprint(self, name: TableName, table: TargetTable) -> CheckResult:
         plan, facts = self.plan, self.facts
-        if not plan.fingerprint_check:
+        # Without it nothing proves that checksums are those of the rows that were read.
+        if not plan.fingerprint_check and not self._later:
             return CheckResult(Verdict.INCONCLUSIVE, "switched off by fingerprintCheck")
         try:
             side = TargetSide(self.warehouse, name, None)
@@ -317,8 +319,12 @@ class Publication:
         self, checks: Mapping[str, CheckResult], after: TargetTable, told: Mapping[str, RawMetadataValue]
     ) -> PublishOutcome:
         """Writes the end down, and cleans up after it."""
-        self._forget_unproven(checks.get(names.FINGERPRINT_CHECK))
-        self.ledger.set_generation_status(self.generation.id, GenerationStatus.PUBLISHED, published_rows=after.rows)
+        self.ledger.set_generation_status(
+            self.generation.id,
+            GenerationStatus.PUBLISHED,
+            published_rows=after.rows,
+            unproven=self._unproven(checks.get(names.FINGERPRINT_CHECK)),
+        )
         self.ledger.clear_errors(self.generation.id)
         self.ledger.complete_workflow_if_done(self.plan.workflow)
         metadata = {**_metadata(self.plan, self.generation, after, self.manifests), **told}
@@ -329,16 +335,22 @@ class Publication:
             metadata["left over"] = str(error)
         return PublishOutcome(checks, None, metadata)
 
-    def _forget_unproven(self, fingerprint: CheckResult | None) -> None:
-        """Has partitions move again whose rows may be of a later state than their checksums.
+    def _unproven(self, fingerprint: CheckResult | None) -> list[str]:
+        """Partitions that move again.
 
-        A row that was changed between the two, and back before the next run, would otherwise stay wrong in the target.
+        A row that was changed after its checksum was taken, and back before the next run, would otherwise stay wrong
+        in the target.
         """
-        figures = fingerprint.figures if fingerprint else {}
-        if figures.get("source") != figures.get("target"):
-            later = [key for key, manifest in self.manifests.items() if manifest.has_own_state and manifest.checksum]
-            if later:
-                self.ledger.forget_checksums(self.generation.id, later)
+        return [] if fingerprint and is_proof(fingerprint.figures) else self._later
+
+    @property
+    def _later(self) -> list[str]:
+        """Partitions whose rows may be of a later state than their checksums."""
+        return [
+            key
+            for key, manifest in self.manifests.items()
+            if manifest.has_own_state and manifest.checksum and (manifest.rows or checksum_rows(manifest.checksum))
+        ]
 
     def _clean_up(self) -> None:
         """Drops the load tables of the target, and the staged files of all but the last published generations."""
@@ -441,7 +453,8 @@ def _require_same_checksums(
 
 def _recorded(check: CheckRecord) -> CheckResult:
     """A verdict that was written down before."""
-    return CheckResult(Verdict(check.verdict), str(check.details.get("summary", "")))
+    figures = {name: one for name, one in check.details.items() if name != "summary" and isinstance(one, Value)}
+    return CheckResult(Verdict(check.verdict), str(check.details.get("summary", "")), figures)
 
 
 def _metadata(

@@ -262,12 +262,18 @@ class PartitionReader:
             if self._reader is None or self._mark != current.mark:
                 self.close()
                 try:
-                    self._reader = current.snapshot.open_reader()
+                    self._reader = self._open(current.snapshot)
                 except SnapshotLostError:
                     self._keeper.replace(current)
                     raise
                 self._mark = current.mark
             return self._reader
+
+    def _open(self, snapshot: Snapshot) -> Reader:
+        plan = self._extraction.plan
+        if plan.bulk_utility is not None:
+            return self._extraction.source.open_bulk_reader(plan.bulk_utility, plan.source.database)
+        return snapshot.open_reader()
 
 
 def row_filter(plan: TablePlan, key: str, where: str | None) -> str | None:

@@ -166,6 +166,7 @@ class TablePlan(_Frozen):
         physical: partitions are ranges of physical blocks, which only one snapshot keeps in place.
         where: the user's row filter in the source's dialect.
         consistency: `snapshot` or `strict` (see the workflow reference).
+        bulk_utility: the program that reads the rows; None where the source's driver does.
         replace_existing: rows in the target that this program did not put there may be replaced.
         orphaned: columns of the target whose values the source has no more.
         left_out: columns of the source that are not moved, because they were new under schemaDrift "ignore".
@@ -192,6 +193,7 @@ class TablePlan(_Frozen):
     estimated_rows: int
     estimated_bytes: int
     consistency: str
+    bulk_utility: str | None = None
     metrics_check: bool
     fingerprint_check: bool = True
     replace_existing: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from migration_assets.planning.columns import plan_columns, resolve_columns
 from migration_assets.planning.division import Divider
@@ -26,6 +27,7 @@ from migration_assets.planning.strategies import (
     wanted_synchronization,
 )
 from migration_assets.platforms.base import (
+    BulkChoice,
     PlatformError,
     QueryRunner,
     SourcePlatform,
@@ -64,6 +66,13 @@ def table_slugs(tables: Sequence[TableConfiguration | ValidationTable]) -> list[
     return names
 
 
+class ChooseBulkUtility(Protocol):
+    """`Source.choose_bulk_utility`."""
+
+    def __call__(self, asked: str | None, table_bytes: int, *, strict: bool) -> BulkChoice | None:
+        """The utility that reads a table."""
+
+
 def plan_table(
     workflow: Workflow,
     config: TableConfiguration,
@@ -74,6 +83,7 @@ def plan_table(
     target: TargetPlatform,
     target_name: Callable[[str, str, str], TableName],
     existing: Callable[[TableName], ExistingTarget | None],
+    bulk_utility: ChooseBulkUtility | None = None,
     baseline: Baseline | None = None,
 ) -> TablePlan:
     """Plans one table. Reads catalogues and statistics; moves nothing.
@@ -82,6 +92,8 @@ def plan_table(
         run: queries the source database of the table.
         target_name: the exact name of a target table from its folded database, schema and table.
         existing: looks the target up as it is now.
+        bulk_utility: chooses the program that reads the rows, by the workflow's wish, the size and the consistency;
+            None where the source has no such programs.
         baseline: the last generation that was published, if any.
 
     Raises:
@@ -148,7 +160,9 @@ def plan_table(
         size = filtered_bytes(table, rows)
         divider = Divider(config, source, run, table, settled.columns, keys, row_key, rows, size, ordered)
         division = divider.divide(synchronization, baseline)
-        notes = division.notes + source.consistency(run, table, strict=config.consistency == "strict")
+        strict = config.consistency == "strict"
+        bulk = bulk_utility(config.extraction.bulk_utility, size, strict=strict) if bulk_utility else None
+        notes = division.notes + ((bulk.note,) if bulk else source.consistency(run, table, strict=strict))
     except (PlatformError, PartitionSizeError) as error:
         raise PlanError(workflow.name, slug, [*problems, str(error)]) from error
     if found is not None and synchronization.is_full and found.rows > 1.1 * rows:
@@ -169,6 +183,7 @@ def plan_table(
         estimated_rows=rows if synchronization.is_full else sum(one.rows for one in division.partitions),
         estimated_bytes=size,
         consistency=config.consistency,
+        bulk_utility=bulk.name if bulk else None,
         metrics_check=config.metrics_check,
         fingerprint_check=config.fingerprint_check,
         replace_existing=config.replace_existing,

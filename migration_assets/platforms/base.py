@@ -185,6 +185,19 @@ class ReadColumn:
     expression: str
 
 
+@dataclass(frozen=True)
+class BulkChoice:
+    """The bulk utility that reads a table instead of the driver.
+
+    Attributes:
+        name: as the workflow spells it.
+        note: what a reader of the plan should know.
+    """
+
+    name: str
+    note: str
+
+
 _ALIKE = frozenset(
     {
         Kind.INTEGER,

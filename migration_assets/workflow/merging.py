@@ -25,7 +25,7 @@ _DEPENDENT_KEYS: dict[Location, tuple[str, dict[str, str]]] = {
             ("watermarkColumn", "trackModifications", "lookback", "trackDeletions", "deletionLimit"), "watermark"
         ),
     ),
-    ("extraction",): ("strategy", {"externalStage": "unload"}),
+    ("extraction",): ("strategy", {"externalStage": "unload", "bulkUtility": "regular"}),
     ("target",): ("tableType", {"icebergConfig": "iceberg"}),
 }
 

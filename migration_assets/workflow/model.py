@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Literal, TypeVar
+from difflib import get_close_matches
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -38,7 +39,13 @@ from migration_assets.workflow import rules
 from migration_assets.workflow.errors import Finding, echo
 from migration_assets.workflow.identifiers import IDENTIFIER_PATTERN, Identifier, IdentifierError
 from migration_assets.workflow.schedules import CRON_PATTERN, is_cron_expression, is_time_zone
-from migration_assets.workflow.source_platforms import TARGET_SYNTAX, SourcePlatform
+from migration_assets.workflow.source_platforms import (
+    BULK_UTILITIES,
+    NO_BULK_UTILITY,
+    TARGET_SYNTAX,
+    BulkUtilityName,
+    SourcePlatform,
+)
 
 M = TypeVar("M", bound="Model")
 
@@ -103,6 +110,16 @@ def _stage_name(value: str) -> str:
             f"is not a fully qualified stage name: {echo(value)}",
             'Write database, schema and stage, such as "MY_DB.MY_SCHEMA.MY_STAGE".',
         )
+    return value
+
+
+def _bulk_utility(value: object) -> object:
+    known = get_args(BulkUtilityName)
+    if isinstance(value, str) and value not in known:
+        near = get_close_matches(value, known, n=1)
+        suggestion = f'Did you mean "{near[0]}"? ' if near else ""
+        listed = ", ".join(f"{name} (of {platform})" for name, platform in BULK_UTILITIES.items())
+        raise invalid(f"is no bulk utility: {echo(value)}", f"{suggestion}Use one of: {listed}, {NO_BULK_UTILITY}.")
     return value
 
 
@@ -293,6 +310,9 @@ class ExtractionStrategy(Model):
     """regular: queries through this program. unload: Redshift writes the files to a bucket itself."""
     external_stage: Annotated[Text, AfterValidator(_stage_name)] | None = None
     """Stage over the bucket, as DATABASE.SCHEMA.STAGE; for unload only."""
+    bulk_utility: Annotated[BulkUtilityName, BeforeValidator(_bulk_utility)] | None = None
+    """Program of the source's maker that reads the rows, or none; for regular only. The source's settings choose
+    when it is not set."""
 
     @model_validator(mode="after")
     def _rules(self) -> ExtractionStrategy:
@@ -457,8 +477,11 @@ class TableConfiguration(Model):
         Where it has changed, what the target holds can't be continued. It is as stable as `config_hash`, which
         also covers how the rows are moved and checked.
         """
+        # Which program reads the rows doesn't change them.
+        extraction = self.extraction.model_copy(update={"bulk_utility": None})
+        table = self.model_copy(update={"extraction": extraction})
         how = _HOW if self.synchronization.strategy == "checksum" else {**_HOW, "column_names_to_partition_by": True}
-        return _hash(self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=how), source_platform)
+        return _hash(table.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=how), source_platform)
 
 
 class WorkflowConfiguration(Model):

@@ -12,7 +12,13 @@ from functools import partial
 from migration_assets.workflow.errors import Finding, Location, echo, json_path
 from migration_assets.workflow.identifiers import Identifier, IdentifierError
 from migration_assets.workflow.predicates import PredicateError, check_predicate
-from migration_assets.workflow.source_platforms import SYNTAX, TARGET_SYNTAX, SourcePlatform
+from migration_assets.workflow.source_platforms import (
+    BULK_UTILITIES,
+    NO_BULK_UTILITY,
+    SYNTAX,
+    TARGET_SYNTAX,
+    SourcePlatform,
+)
 
 JsonObject = Mapping[str, object]
 
@@ -37,13 +43,23 @@ def platform_findings(table: JsonObject, source_platform: SourcePlatform) -> Ite
             f'is "unload", which {source_platform} does not have',
             'Use "regular"; "unload" is for redshift.',
         )
+    utility = object_at(table, "extraction").get("bulkUtility")
+    owner = BULK_UTILITIES.get(utility) if isinstance(utility, str) else None
+    if owner is not None and owner != source_platform:
+        yield _rule(
+            ("extraction", "bulkUtility"),
+            f"is {echo(utility)}, which reads from {owner} and not from {source_platform}",
+            f'Remove it, or use "{NO_BULK_UTILITY}".',
+        )
     yield from predicate_findings(table, source_platform)
     yield from repeated_columns(table, source_platform)
 
 
 def extraction_findings(extraction: JsonObject) -> Iterator[Finding]:
-    """An external stage belongs to the unload strategy, and to no other."""
+    """An external stage belongs to the unload strategy, and to no other; a bulk utility to the regular one."""
     strategy, stage = extraction.get("strategy"), extraction.get("externalStage")
+    if strategy == "unload" and extraction.get("bulkUtility") is not None:
+        yield _rule(("bulkUtility",), 'has no use with strategy "unload"', 'Remove it, or set strategy to "regular".')
     if strategy == "unload" and stage is None:
         yield _rule(
             ("externalStage",),

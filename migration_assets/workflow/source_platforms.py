@@ -36,6 +36,14 @@ SYNTAX: dict[SourcePlatform, Syntax] = {
     "teradata": Syntax("teradata", has_boolean=False, fold=str.casefold, quotes_keep_case=False),
 }
 
+BulkUtilityName = Literal["bcp", "none"]
+"""Programs that a table's `extraction.bulkUtility` may name, and the word for none of them."""
+
+NO_BULK_UTILITY = "none"
+
+BULK_UTILITIES: dict[str, SourcePlatform] = {"bcp": "sqlserver"}
+"""Whose they are."""
+
 # The dialect that the formats are written for, whatever warehouse a deployment has.
 TARGET_SYNTAX = Syntax("snowflake", has_boolean=True, fold=str.upper, quotes_keep_case=True)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from migration_assets.planning import ExistingTarget, TablePlan, plan_table
-from migration_assets.planning.planner import table_slugs
+from migration_assets.planning.planner import ChooseBulkUtility, table_slugs
 from migration_assets.platforms import types
 from migration_assets.platforms.base import (
     ColumnMapping,
@@ -101,6 +101,7 @@ def plan(
     *,
     existing: Callable[[TableName], ExistingTarget | None] = lambda name: None,
     catalogue: Catalogue | None = None,
+    bulk_utility: ChooseBulkUtility | None = None,
     **keys: Any,
 ) -> TablePlan:
     """The plan of a table whose workflow has these keys."""
@@ -115,4 +116,5 @@ def plan(
         target=target or DuckDB(),
         target_name=TableName,
         existing=existing,
+        bulk_utility=bulk_utility,
     )

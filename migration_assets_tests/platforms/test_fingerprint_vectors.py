@@ -248,9 +248,19 @@ def test_sql_server_s_row_text_is_not_cut_at_8000_bytes(platform: CanonicalSQL) 
         ("money", decimal(19, 4), CanonicalKind.NUMBER, "CONVERT(VARCHAR(64), CAST(v AS DECIMAL(19, 4)))"),
         ("smallmoney", decimal(10, 4), CanonicalKind.NUMBER, "CONVERT(VARCHAR(64), CAST(v AS DECIMAL(10, 4)))"),
         ("decimal", decimal(10, 4), CanonicalKind.NUMBER, "CONVERT(VARCHAR(64), CAST(v AS DECIMAL(10, 4)))"),
-        ("char", text(9), CanonicalKind.TEXT, "CAST(RTRIM(v) COLLATE Latin1_General_100_BIN2_UTF8 AS VARCHAR(MAX))"),
+        (
+            "char",
+            text(9),
+            CanonicalKind.TEXT,
+            "CAST(CAST(RTRIM(v) AS NVARCHAR(MAX)) COLLATE Latin1_General_100_BIN2_UTF8 AS VARCHAR(MAX))",
+        ),
         ("nchar", text(9), CanonicalKind.TEXT, "CAST(RTRIM(v) COLLATE Latin1_General_100_BIN2_UTF8 AS VARCHAR(MAX))"),
-        ("varchar", text(9), CanonicalKind.TEXT, "CAST(v COLLATE Latin1_General_100_BIN2_UTF8 AS VARCHAR(MAX))"),
+        (
+            "varchar",
+            text(9),
+            CanonicalKind.TEXT,
+            "CAST(CAST(v AS NVARCHAR(MAX)) COLLATE Latin1_General_100_BIN2_UTF8 AS VARCHAR(MAX))",
+        ),
         (
             "ntext",
             TEXT,
@@ -266,6 +276,18 @@ def test_sql_server_prints_what_its_types_hide(
     column = CanonicalColumn("v", "v", column_type, CanonicalType(kind, digits), native=native)
 
     assert SQLServerSQL().text(column) == expected
+
+
+@pytest.mark.parametrize(("length", "unicode"), [(9, "NVARCHAR(9)"), (4000, "NVARCHAR(4000)"), (8000, "NVARCHAR(MAX)")])
+@pytest.mark.parametrize("dialect", [SQLServerSQL(), LegacySQLServerSQL()], ids=["2019", "2016"])
+def test_sql_server_makes_no_utf8_of_a_code_page_by_collate_alone(
+    dialect: SQLServerSQL, length: int, unicode: str
+) -> None:
+    """COLLATE keeps `varchar(n)`: of n letters beyond ASCII, the last ones would be missing in the fingerprint."""
+    column = CanonicalColumn(
+        "v", "v", text(length), CanonicalType(CanonicalKind.TEXT), native="varchar", native_arguments=(length,)
+    )
+    assert dialect.text(column).startswith(f"CAST(CAST(v AS {unicode}) COLLATE {dialect.collation} AS VARCHAR(")
 
 
 @pytest.mark.parametrize("row", DOCUMENT["rows"], ids=lambda row: row["text"])

@@ -668,13 +668,13 @@ def test_a_ledger_of_the_second_version_gets_the_new_columns_and_keeps_its_rows(
     assert (row["rows_moved"], row["partitions_unchanged"]) == (10, 0)
 
 
-def test_checksums_that_are_forgotten_leave_the_others(url: str) -> None:
+def test_partitions_that_are_published_unproven_lose_their_checksums_and_others_do_not(url: str) -> None:
     ledger = Ledger(url)
     submit(ledger, ORDERS)
     generation = plan(ledger)
     ledger.record_progress(generation.id, "{}", {"0001": "v1 1:2:3", "0002": "v1 0:0:0"})
 
-    ledger.forget_checksums(generation.id, ["0001"])
+    ledger.set_generation_status(generation.id, GenerationStatus.PUBLISHED, unproven=["0001"])
 
     assert [one.checksum for one in ledger.partitions(generation.id)] == [None, "v1 0:0:0"]
 

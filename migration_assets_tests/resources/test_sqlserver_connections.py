@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import struct
 import subprocess
 import sys
@@ -10,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pyarrow as pa
 import pytest
 
 from migration_assets.platforms import types
-from migration_assets.platforms.base import ReadColumn, SourceColumn
+from migration_assets.platforms.base import ReadColumn, SourceColumn, TableName
 from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.resources.sources import sqlserver_drivers
 from migration_assets.resources.sources.base import BadValueError, SourceError, TransientSourceError
@@ -25,7 +28,9 @@ from migration_assets.resources.sources.sqlserver_columns import NulCounts, to_p
 from migration_assets.resources.sources.sqlserver_drivers import OdbcDriver, find_driver
 from migration_assets.resources.sources.sqlserver_errors import login_error, query_error
 from migration_assets.resources.sources.sqlserver_login import Authentication, escape
+from migration_assets.resources.sources.sqlserver_readers import ReadRules, SQLServerReader
 from migration_assets.resources.sources.sqlserver_rows import datetimeoffset_text
+from migration_assets.resources.sources.sqlserver_sockets import _duplicate
 
 DRIVER = OdbcDriver("ODBC Driver 18 for SQL Server")
 FREETDS = OdbcDriver("FreeTDS", is_freetds=True)
@@ -390,3 +395,75 @@ def test_who_waits_for_the_rate_can_be_stopped() -> None:
 
     RateLimiter(1).take(1_000_000, stop)
     RateLimiter(0).take(1_000_000, threading.Event())
+
+
+# -- drivers that fail --------------------------------------------------------------------------
+
+
+class StubOdbcError(Exception):
+    """A driver's."""
+
+
+class StubConnection:
+    """Connects to nothing, and fails at every statement."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def add_output_converter(self, number: int, converter: object) -> None:
+        pass
+
+    def cursor(self) -> StubConnection:
+        return self
+
+    def close(self) -> None:
+        pass
+
+    def execute(self, statement: str) -> None:
+        raise self.error
+
+    def read_arrow_batches(self, statement: str, **options: object) -> None:
+        raise self.error
+
+
+def test_connections_are_not_pooled_and_one_that_is_lost_at_once_is_a_fault_that_may_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pyodbc = ModuleType("pyodbc")
+    lost = StubOdbcError("08S01", "[08S01] [Microsoft] Communication link failure (0) (SQLExecDirectW)")
+    stub = {"pooling": True, "Error": StubOdbcError, "drivers": lambda: [DRIVER.name]}
+    vars(pyodbc).update(stub, connect=lambda text, **options: StubConnection(lost))
+    monkeypatch.setitem(sys.modules, "pyodbc", pyodbc)
+
+    with pytest.raises(TransientSourceError, match="Communication link failure"):
+        source().open_connection("sales")
+    assert pyodbc.pooling is False
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_end_that_nobody_has_foreseen_is_not_that_of_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrow_odbc = ModuleType("arrow_odbc")
+    stub = {"Error": StubOdbcError, "TextEncoding": SimpleNamespace(UTF16=1)}
+    vars(arrow_odbc).update(stub, connect=lambda text, **options: StubConnection(MemoryError()))
+    monkeypatch.setitem(sys.modules, "arrow_odbc", arrow_odbc)
+    rules = ReadRules(
+        table=TableName("sales", "dbo", "t"),
+        hands_on_bytes=False,
+        nul_characters="keep",
+        limiter=RateLimiter(0),
+        in_transaction=False,
+        session=(),
+    )
+    reader = SQLServerReader(source().login("sales"), "", rules, lambda: None)
+
+    with pytest.raises(SourceError, match="fault of this program"):
+        list(reader.read("SELECT 1 AS c", [column(types.integer(32))]))
+
+
+def test_a_descriptor_that_was_given_out_again_is_not_the_connection_s() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        status = os.fstat(client.fileno())
+        found = _duplicate((client.fileno(), status.st_dev, status.st_ino))
+        assert found is not None
+        found.close()
+        assert _duplicate((client.fileno(), status.st_dev, status.st_ino + 1)) is None

@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, timezone
 from datetime import time as time_of_day
@@ -389,6 +390,27 @@ def test_a_strict_reader_that_has_ended_is_of_use_again_and_one_that_was_lost_is
         snapshot.open_reader()
         with pytest.raises(SnapshotLostError, match="lets no other one into its snapshot"):
             snapshot.open_reader()
+
+
+def test_a_strict_reader_that_is_let_go_twice_is_lent_once(source: SQLServerSource, table: TableName) -> None:
+    with source.open_snapshot(table, strict=True) as snapshot:
+        first = snapshot.open_reader()
+        first.close()
+        first.close()
+        assert snapshot.open_reader() is not snapshot.open_reader()
+
+
+def test_strict_readers_are_lent_while_a_query_takes_its_time(source: SQLServerSource, table: TableName) -> None:
+    with source.open_snapshot(table, strict=True) as snapshot, ThreadPoolExecutor() as threads:
+        asking = threads.submit(snapshot.query, SLOW)
+        time.sleep(0.5)
+        started = time.monotonic()
+        snapshot.open_reader().close()
+        elapsed, was_asking = time.monotonic() - started, asking.running()
+        snapshot.cancel_query()
+        assert isinstance(asking.exception(), SourceError)
+        assert was_asking
+        assert elapsed < 1
 
 
 # -- faults -------------------------------------------------------------------------------------

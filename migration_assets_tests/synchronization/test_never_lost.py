@@ -12,7 +12,7 @@ import duckdb
 import pytest
 from dagster import build_schedule_context, materialize
 
-from migration_assets.assets import factory, names
+from migration_assets.assets import factory, names, publishing
 from migration_assets.assets.factory import build_table_assets
 from migration_assets.assets.generations import workflow_tables
 from migration_assets.cli import session
@@ -36,6 +36,7 @@ from migration_assets_tests.main_job import (
     write_workflow,
 )
 from migration_assets_tests.source_servers import SourceDatabase
+from migration_assets_tests.synchronization.runs import statuses
 
 CHECKSUM: dict[str, Any] = {"synchronization": {"strategy": "checksum"}}
 APPEND: dict[str, Any] = {"synchronization": {"strategy": "watermark", "watermarkColumn": "w"}}
@@ -513,6 +514,38 @@ def killed_after(monkeypatch: pytest.MonkeyPatch, partition: str, *, with_facts:
     monkeypatch.setattr(staging.StagingRun, "_extract", some)
     if not with_facts:
         monkeypatch.setattr(staging.StagingRun, "_collect_facts", lambda *_: None)
+
+
+@pytest.mark.platforms("sqlserver")
+@pytest.mark.parametrize("fingerprint", [True, False], ids=["with fingerprint", "without fingerprint"])
+@pytest.mark.parametrize("crash", [False, True], ids=["written down", "killed after the commit"])
+def test_a_row_that_changes_while_its_partition_is_read_and_then_back_is_not_taken_for_unchanged(
+    source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: bool, fingerprint: bool
+) -> None:
+    source.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, note text); INSERT INTO t SELECT n, 'a' FROM generate_series(1, 30) n"
+    )
+    source.execute("ANALYZE t")
+    file = write_workflow(tmp_path, source, [table("t", fingerprintCheck=fingerprint, **CHECKSUM, **SMALL)])
+    run(file)
+    source.execute("UPDATE t SET note = 'b' WHERE id = 5")
+    extract = staging.StagingRun._extract
+
+    def changed_meanwhile(self: Any, keys: list[str], keeper: Any, scope: Any) -> None:
+        monkeypatch.setattr(staging.StagingRun, "_extract", extract)
+        source.execute("UPDATE t SET note = 'c' WHERE id = 6")
+        extract(self, keys, keeper, scope)
+
+    monkeypatch.setattr(staging.StagingRun, "_extract", changed_meanwhile)
+    if crash:
+        failing_once(monkeypatch, publishing.Publication, "_published", lambda: RuntimeError("killed"))
+    assert migrate(file)[0] is not crash
+    source.execute("UPDATE t SET note = 'a' WHERE id = 6")
+    run(file)
+    assert target_rows("SELECT id, note FROM t WHERE note <> 'a'") == [(5, "b")]
+    run(file)
+    run(file)
+    assert set(statuses()) == {"unchanged"}
 
 
 def test_a_partition_that_changes_between_two_attempts_is_not_taken_for_unchanged(

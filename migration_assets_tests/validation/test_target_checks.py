@@ -231,6 +231,24 @@ def test_the_target_s_columns_are_those_of_the_plan(
     assert (check.verdict, check.summary) == (verdict, said)
 
 
+@pytest.mark.parametrize(
+    ("planned", "actual", "verdict"),
+    [
+        ("TIMESTAMP_NTZ", "TIMESTAMP_NTZ(9)", PASS),
+        ("TIME", "TIME(9)", PASS),
+        ("TIMESTAMP_TZ", "TIMESTAMP_TZ(9)", PASS),
+        ("TIMESTAMP_NTZ(6)", "TIMESTAMP_NTZ(9)", FAIL),
+        ("TIMESTAMP_NTZ", "TIMESTAMP_LTZ(9)", FAIL),
+    ],
+)
+def test_a_time_without_digits_has_as_many_as_the_target_gives_it(planned: str, actual: str, verdict: Verdict) -> None:
+    plan = table_plan(["0001"], [planned_column("AT", types.temporal(types.Kind.TIMESTAMP), target_type=planned)])
+
+    check = check_schema(plan, [TargetColumn("AT", actual)], Snowflake(), types_are_ours=True)
+
+    assert check.verdict is verdict
+
+
 def test_names_are_compared_as_the_target_does() -> None:
     columns = [TargetColumn("id", "DECIMAL(19,0)"), TargetColumn("note", "TEXT")]
 

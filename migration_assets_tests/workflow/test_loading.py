@@ -195,6 +195,21 @@ BAD_DOCUMENTS: dict[str, tuple[object, str, str]] = {
         TABLE + ".extraction.externalStage",
         "database, schema and stage",
     ),
+    "unknown bulk utility": (
+        workflow(table(extraction={"strategy": "regular", "bulkUtility": "bpc"})),
+        TABLE + ".extraction.bulkUtility",
+        'Did you mean "bcp"? Use one of: bcp (of sqlserver), none.',
+    ),
+    "bulk utility of another platform": (
+        workflow(table(extraction={"strategy": "regular", "bulkUtility": "bcp"})),
+        TABLE + ".extraction.bulkUtility",
+        'is "bcp", which reads from sqlserver and not from postgresql',
+    ),
+    "bulk utility with unload": (
+        workflow(table(extraction={"strategy": "unload", "externalStage": "A.B.C", "bulkUtility": "none"})),
+        TABLE + ".extraction.bulkUtility",
+        'has no use with strategy "unload"',
+    ),
     "synchronization as a string": (
         workflow(table(synchronization="none")),
         TABLE + ".synchronization",
@@ -656,6 +671,12 @@ def test_the_hash_of_the_content_depends_on_what_the_target_holds_alone() -> Non
     assert {key for key, value in HOW.items() if content_hash(platform=platform, **{key: value}) != plain} == set()
     assert len({plain, *(content_hash(platform=platform, **{key: value}) for key, value in WHICH.items())}) == 9
     assert plain != content_hash()
+
+
+def test_the_hash_of_the_content_stays_whichever_program_reads_the_rows() -> None:
+    bcp = {"strategy": "regular", "bulkUtility": "bcp"}
+
+    assert content_hash(platform="sqlserver", extraction=bcp) == content_hash(platform="sqlserver")
 
 
 def test_every_key_of_a_table_says_either_which_rows_or_how_they_are_moved() -> None:

@@ -80,6 +80,16 @@ MERGED: dict[str, tuple[Json, Json, Json]] = {
         {"extraction": {"strategy": "regular"}},
         {"extraction": {"strategy": "regular"}},
     ),
+    "another extraction drops the bulk utility": (
+        {"extraction": {"strategy": "regular", "bulkUtility": "bcp"}},
+        {"extraction": UNLOAD},
+        {"extraction": UNLOAD},
+    ),
+    "a table keeps the strategy and chooses its bulk utility": (
+        {"extraction": {"strategy": "regular", "bulkUtility": "bcp"}},
+        {"extraction": {"bulkUtility": "none"}},
+        {"extraction": {"strategy": "regular", "bulkUtility": "none"}},
+    ),
     "a native table drops the Iceberg settings": (
         {"target": {"tableType": "iceberg", "icebergConfig": {"externalVolume": "v"}}},
         {"target": {"tableType": None}},

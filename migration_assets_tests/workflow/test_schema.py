@@ -21,6 +21,7 @@ BEYOND_A_SCHEMA = {
     *("default catalog without volume", "external catalog without table", "stage path without @"),
     *("repeated partition column", "extraction without strategy", "unload without stage"),
     *("unload elsewhere than redshift", "stage with regular extraction", "stage without schema"),
+    *("bulk utility of another platform", "bulk utility with unload"),
     *("watermark without column", "column without watermark", "modifications without watermark"),
     *("modifications without key", "type that isn't one", "type mapped twice", "column mapped twice"),
     *("lookback without watermark", "lookback of no time", "endless lookback", "lookback with a line end"),
@@ -33,6 +34,7 @@ BEYOND_A_SCHEMA = {
 GOOD: list[Json] = [
     workflow(),
     workflow(name="a", schemaVersion="1.0", sourcePlatform="postgresql", affinity="q", **{"$schema": "x"}),
+    workflow(table(extraction={"strategy": "regular", "bulkUtility": "bcp"}), sourcePlatform="sqlserver"),
     workflow(table(partitionSize={"targetSizeMb": 0.5}, metricsCheck=False, consistency="strict")),
     workflow(table(partitionSize={"maxRowsPerPartition": 1, "targetSizeMb": None}, extraction=None)),
     workflow(table(source={"tableName": '"a ""b"""'}, columnNamesToPartitionBy=["[x y]", "größe"])),

@@ -25,6 +25,8 @@ _MONEY = {"money": (19, 4), "smallmoney": (10, 4)}
 _DECIMALS = ("decimal", "numeric")
 _CHARACTERS = ("char", "varchar", "nchar", "nvarchar")
 _PADDED = ("char", "nchar")
+_OF_CODE_PAGES = ("char", "varchar")
+_LONGEST_UNITS = 4000
 
 _MOST_TOKENS = 48
 """Of one CONCAT, which takes 254 arguments, and 100 in a PostgreSQL that speaks TDS."""
@@ -130,7 +132,7 @@ class SQLServerSQL(CanonicalSQL):
         if column.type.kind is Kind.UUID:
             return f"LOWER(CONVERT(VARCHAR(36), {column.expression}))"
         size = "8000" if column.native in _CHARACTERS and _is_short(column) else "MAX"
-        return f"CAST({_collatable(column)} COLLATE {self.collation} AS VARCHAR({size}))"
+        return f"CAST({_in_unicode(column)} COLLATE {self.collation} AS VARCHAR({size}))"
 
     def binary(self, column: CanonicalColumn) -> str:
         # An image can't be converted into anything else, nor has a rowversion a style.
@@ -239,6 +241,15 @@ def _collatable(column: CanonicalColumn) -> str:
     if column.native in _PADDED:
         return f"RTRIM({column.expression})"
     return column.expression if column.native in _CHARACTERS else f"CAST({column.expression} AS NVARCHAR(MAX))"
+
+
+def _in_unicode(column: CanonicalColumn) -> str:
+    """A text in UTF-16: of a code page, COLLATE keeps the declared bytes, and cuts what has more of them in UTF-8."""
+    text = _collatable(column)
+    if column.native not in _OF_CODE_PAGES:
+        return text
+    length = next(iter(column.native_arguments), 0)
+    return f"CAST({text} AS NVARCHAR({length if 0 < length <= _LONGEST_UNITS else 'MAX'}))"
 
 
 def _bigint(value: int) -> str:

@@ -43,7 +43,7 @@ def read_quantiles(run: QueryRunner, object_id: int, part: KeyPart, pieces: int)
     native = values.native_type(part.type)
     if native in _NO_VARIANT or native.endswith("(max)") or not part.is_column:
         return None
-    key = f"CAST(h.range_high_key AS {native})"
+    key = values.from_variant(part.type, "h.range_high_key")
     steps = run(
         sql.fill(_STEPS, bound=part.text(key), object_id=object_id, column=sql.literal(part.column.name)),
     )

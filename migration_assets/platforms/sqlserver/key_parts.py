@@ -21,6 +21,7 @@ from migration_assets.platforms.types import MAX_DECIMAL_PRECISION, MICROSECONDS
 UTF8_COLLATION = "Latin1_General_100_BIN2_UTF8"
 
 _LONGEST_BYTES = 8000
+_LONGEST_UNITS = 4000
 _UUID = "LOWER(CONVERT(char(36), {value})) COLLATE Latin1_General_BIN2"
 _UTF8 = f"CAST(CAST({{text}} COLLATE {UTF8_COLLATION} AS varchar({{length}})) AS varbinary({{length}}))"
 _PADDED = ("char", "nchar")
@@ -155,6 +156,7 @@ def value_part(key: KeyColumn) -> KeyPart:
     if kind is Kind.TEXT:
         padded = source.base_type in _PADDED and key.expression == sql.quote(source.name)
         text = f"RTRIM({key.expression})" if padded else key.expression
+        text = _in_unicode(text, source) if key.expression == sql.quote(source.name) else text
         expression = sql.fill(_UTF8, text=text, length=_utf8_length(source, key.expression))
         return TextPart(source, expression, source, form, is_column=False)
     if kind is Kind.UUID:
@@ -215,6 +217,14 @@ def _is_the_column(key: KeyColumn) -> bool:
     if source.base_type in values.DECIMALS:
         return (wanted.scale or 0) >= (*source.type_arguments, 0, 0)[1]
     return True
+
+
+def _in_unicode(text: str, source: SourceColumn) -> str:
+    """A text of a code page as UTF-16: COLLATE keeps the declared bytes, and cuts what has more of them in UTF-8."""
+    if source.base_type not in values.ONE_BYTE_TEXTS:
+        return text
+    (length,) = source.type_arguments or (0,)
+    return f"CAST({text} AS nvarchar({length if 0 < length <= _LONGEST_UNITS else 'max'}))"
 
 
 def _utf8_length(source: SourceColumn, expression: str) -> str:

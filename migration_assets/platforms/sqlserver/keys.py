@@ -222,7 +222,7 @@ class _Key(RangedKey):
                 sql.fill(
                     _DISORDER,
                     keys=self._keys,
-                    columns=", ".join(self._expressions),
+                    columns=", ".join(map(_collated, self.parts)),
                     relation=self._relation,
                     values=", ".join(f"({row})" for row in rows),
                     rises=_beyond(self._prefixed("low."), self._prefixed("high."), "<", "<"),
@@ -338,6 +338,12 @@ class _Key(RangedKey):
         return Quantiles(*sums, bounds)
 
 
+def _collated(part: KeyPart) -> str:
+    """What is compared, in its collation whatever it meets: a literal of a list may bring the database's."""
+    is_text = part.is_column and part.type.base_type in values.TEXTS and part.type.collation is not None
+    return f"{part.expression} COLLATE {part.type.collation}" if is_text else part.expression
+
+
 def _beyond(keys: Sequence[str], bound: Sequence[str], strict: str, last: str) -> str:
     """Whether a key lies on one side of a bound, in the order of its columns; each is first compared for itself."""
     if len(keys) == 1:
@@ -403,6 +409,19 @@ def split_by_value(
     """
     key = _key(run, table, value_parts(table.name, keys), where, read_facts(run, table.name))
     return key_ranges.split_by_value(key, low, high, max_rows)
+
+
+def prove_order(
+    run: QueryRunner, table: SourceTable, column: SourceColumn, bounds: Sequence[str], facts: KeyFacts
+) -> None:
+    """Asks the server whether values of a column rise, as conditions compare them.
+
+    Raises:
+        PlatformError: they don't, or the column has no literals.
+    """
+    if len(bounds) >= 2:
+        key = _key(run, table, (column_part(table.name, column),), None, facts)
+        key.prove([(bound,) for bound in bounds])
 
 
 def _key(run: QueryRunner, table: SourceTable, parts: tuple[KeyPart, ...], where: str | None, facts: KeyFacts) -> _Key:

@@ -1,7 +1,8 @@
 """Partitions by where rows lie: ranges of the clustered index, or the partitions of a partition scheme.
 
 A heap's pages have no address that a documented condition could seek, so a heap without a scheme is one partition. A
-scheme's partitions are joined to about as many as are wanted; each is read without looking at the others.
+scheme's partitions are joined to about as many as are wanted; each is read without looking at the others. Its
+boundaries come as sql_variant: the server proves that they rise, as they are written in conditions.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ def partition_by_location(
     scheme = _read_scheme(run, table, facts)
     clustered = next((index for index in facts.indexes if index.clustered), None)
     if scheme is not None and (len(scheme.rows) >= wanted or clustered is None):
+        bounds = [bound for bound in scheme.bounds if bound is not None]
+        keys.prove_order(run, table, scheme.column, bounds, facts)
         return _by_scheme(scheme, wanted, max_rows)
     if clustered is not None and all(values.has_literals(table.column(name).base_type) for name in clustered.columns):
         return keys.partition_by_key(run, table, clustered.columns, where, count, max_rows)
@@ -83,7 +86,7 @@ def _read_scheme(run: QueryRunner, table: SourceTable, facts: KeyFacts) -> _Sche
     column = table.column(str(found[0]["name"]))
     if not values.has_literals(column.base_type):
         return None
-    bound = values.text_of(column, f"CAST(r.value AS {values.native_type(column)})")
+    bound = values.text_of(column, values.from_variant(column, "r.value"))
     rows = run(
         sql.fill(_PARTITIONS, bound=bound, function_id=found[0]["function_id"], object_id=facts.object_id),
     )

@@ -33,6 +33,9 @@ CLR, COLUMN_SET, ENCRYPTED, MASKED = "c", "s", "e", "m"
 """Categories of a `SourceColumn`, beside the base types' `b`: a user's CLR type, a column set, Always Encrypted, and
 dynamic data masking that hides the values from the user of the source."""
 
+PADDED = ("char", "nchar")
+"""Texts that are filled with blanks up to their declared length."""
+
 _Conversion = Callable[[str, SourceColumn, ColumnType], str]
 """From a column (its quoted name, its entry, the wanted type) to SQL of the value."""
 
@@ -413,6 +416,8 @@ def map_column(column: SourceColumn, override: ColumnType | None = None) -> Colu
 def staged(column: SourceColumn, wanted: ColumnType, value: str) -> str:
     """SQL of what the stage reads of a mapped value: its text where Arrow has no type, and else of Arrow's type.
 
+    Blanks that pad a text are left to the reader: SQL Server's own processor has better things to do.
+
     Args:
         value: the expression that the column is mapped with.
     """
@@ -435,8 +440,6 @@ def staged(column: SourceColumn, wanted: ColumnType, value: str) -> str:
             return f"CAST({value} AS smallint)"
         case Kind.UUID:
             return _LOWER_UUID.format(value)
-        case Kind.TEXT if native in ("char", "nchar"):
-            return f"RTRIM({value})"
         case Kind.BINARY if native in ("binary", "rowversion"):
             return f"CAST({value} AS varbinary({column.type_arguments[0] if column.type_arguments else 8}))"
     return value
@@ -475,13 +478,12 @@ def _override_notes(column: SourceColumn, own: ColumnType, override: ColumnType)
 
 
 def _is_cut(column: SourceColumn, wanted: ColumnType) -> bool:
-    """Whether a time loses digits."""
+    """Whether a time loses digits of its seconds."""
     is_time = wanted.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ)
     return is_time and _kept_digits(wanted) < fraction_digits(column)
 
 
 def _kept_digits(wanted: ColumnType) -> int:
-    """The digits of a second that a type of times has room for."""
     return MICROSECONDS if wanted.precision is None else wanted.precision
 
 

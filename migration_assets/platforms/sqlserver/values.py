@@ -85,6 +85,15 @@ def text_of(column: SourceColumn, value: str) -> str:
     return sql.fill(_TEXTS[column.base_type], value=value, digits=_fraction_digits(column))
 
 
+def from_variant(column: SourceColumn, value: str) -> str:
+    """A value of the column's type that a sql_variant holds, for `text_of`.
+
+    A text of a code page becomes UTF-16 at once: as varchar it would have only the characters of the database's.
+    """
+    held = f"nvarchar({LONGEST_TEXT + 1})" if column.base_type in ONE_BYTE_TEXTS else native_type(column)
+    return f"CAST({value} AS {held})"
+
+
 def is_exact(column: SourceColumn, text: str) -> bool:
     """Whether a text is one of `text_of`, and not too long for a literal."""
     return re.fullmatch(_FORMS[column.base_type], text, re.ASCII) is not None

@@ -5,7 +5,7 @@ consecutive ranges `low < column <= high` share no row and leave none out.
 
 A rowversion is given when a row is written, not when that is committed: rows below the largest one that is seen may
 still be open. `MIN_ACTIVE_ROWVERSION()` is below all of those, so no value from it on becomes a watermark. It is asked
-before the rows are read: what is committed in between is above it.
+before the rows are read: what is committed in between is above it. Only the database that is written into knows it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,19 @@ _WATERMARK = """\
        {missing} AS missing"""
 _MISSING = "(SELECT COUNT_BIG(*) FROM {relation}{absent})"
 _NONE_MISSING = "CAST(0 AS bigint)"
-_OPEN = "DECLARE @open binary(8) = MIN_ACTIVE_ROWVERSION();\n"
+# A secondary replica, or a standby that gets logs, knows nothing of transactions that are open on the primary: an error
+# there. Another database that can't be written into has none.
+_OPEN = """\
+DECLARE @open binary(8) = MIN_ACTIVE_ROWVERSION();
+DECLARE @known int = CASE
+    WHEN CONVERT(nvarchar(60), DATABASEPROPERTYEX(DB_NAME(), 'Updateability')) = N'READ_WRITE'
+      OR EXISTS (SELECT 1 FROM sys.databases WHERE name = DB_NAME() AND is_read_only = 1 AND is_in_standby = 0) THEN 1
+    ELSE CAST({problem} + DB_NAME() AS int) END;
+"""
+_OPEN_ELSEWHERE = (
+    "no watermark: a replica does not know which rowversions are open on its primary; read that one with "
+    "SOURCE_SQLSERVER_APPLICATION_INTENT=ReadWrite. The database is "
+)
 _CLOSED = "{column} < @open"
 
 _LOOKBACK = "SELECT {low} AS low"
@@ -60,7 +72,7 @@ def watermark_query(table: TableName, column: SourceColumn, where: str | None) -
     absent = sql.where_clause(f"{name} IS NULL", where)
     return sql.fill(
         _WATERMARK,
-        before=_OPEN if is_version else "",
+        before=sql.fill(_OPEN, problem=sql.literal(_OPEN_ELSEWHERE)) if is_version else "",
         column=name,
         high=values.text_of(column, name),
         relation=relation,
@@ -127,6 +139,11 @@ def _is_binary(column: SourceColumn) -> bool:
 
 def high_problem(column: SourceColumn, high: str) -> str | None:
     """Why no value can come after a watermark, and the cure."""
+    if column.base_type in values.TEXTS and not values.is_exact(column, high):
+        return (
+            f"The largest value of {column.name!r} is {high!r}, which no statement can hold (a NUL character, or half "
+            f"of a surrogate pair): correct the row, exclude it with whereClauseCriteria, or choose another column."
+        )
     if column.base_type not in values.TIMES or not high.startswith(_LAST_DAYS):
         return None
     if high.startswith(_LAST_DAYS[1]) and column.base_type != "smalldatetime":

@@ -507,16 +507,6 @@ class Ledger:
                     [{"of_key": key, "new_checksum": text} for key, text in checksums.items()],
                 )
 
-    def forget_checksums(self, generation_id: int, keys: Sequence[str]) -> None:
-        """Has the next run move these partitions again, whatever their checksums are then."""
-        table = schema.partitions
-        with self._engine.begin() as connection:
-            connection.execute(
-                table.update()
-                .where((table.c.generation_id == generation_id) & table.c.key.in_(keys))
-                .values(checksum=None)
-            )
-
     def generation(self, workflow: str, table: str) -> GenerationRecord | None:
         """The latest generation of a table."""
         return next(iter(self.generations(workflow, table)), None)
@@ -546,9 +536,18 @@ class Ledger:
         return [_generation_record(row) for row in rows]
 
     def set_generation_status(
-        self, generation_id: int, status: GenerationStatus, *, published_rows: int | None = None
+        self,
+        generation_id: int,
+        status: GenerationStatus,
+        *,
+        published_rows: int | None = None,
+        unproven: Sequence[str] = (),
     ) -> None:
-        """Moves a generation along its life, and notes when it started and ended."""
+        """Moves a generation along its life, and notes when it started and ended.
+
+        Args:
+            unproven: partitions that the next run moves again, whatever their checksums are then.
+        """
         table = schema.generations
         values: dict[str, object] = {"status": status.value}
         if status is GenerationStatus.RUNNING:
@@ -559,6 +558,10 @@ class Ledger:
             values["published_rows"] = published_rows
         with self._engine.begin() as connection:
             connection.execute(table.update().where(table.c.id == generation_id).values(values))
+            if unproven:
+                one = schema.partitions.c
+                of_unproven = (one.generation_id == generation_id) & one.key.in_(unproven)
+                connection.execute(schema.partitions.update().where(of_unproven).values(checksum=None))
 
     def ask_again(self, generation_id: int) -> None:
         """Has a planned generation asked for once more, after its run was refused."""

@@ -8,7 +8,15 @@ from contextlib import AbstractContextManager, nullcontext
 
 import pyarrow as pa
 
-from migration_assets.platforms.base import QueryRunner, ReadColumn, Row, SourcePlatform, TableName
+from migration_assets.platforms.base import (
+    BulkChoice,
+    PlatformError,
+    QueryRunner,
+    ReadColumn,
+    Row,
+    SourcePlatform,
+    TableName,
+)
 
 
 class SourceError(Exception):
@@ -138,3 +146,26 @@ class Source(ABC):
         Raises:
             SourceError: the source can't give all readers one state, and it is asked for.
         """
+
+    def choose_bulk_utility(self, asked: str | None, table_bytes: int, *, strict: bool) -> BulkChoice | None:
+        """The bulk utility that reads a table; None where it is read as others are.
+
+        Args:
+            asked: the workflow's choice; None is none, and `none` is to have none.
+            table_bytes: the estimated size.
+            strict: all partitions have to see one state.
+
+        Raises:
+            PlatformError: what is asked for can't be had; the text names the cure.
+        """
+        if asked in (None, "none"):
+            return None
+        raise PlatformError(f"{self.platform.name} has no bulk utility {asked!r}: remove bulkUtility from the table")
+
+    def open_bulk_reader(self, utility: str, database: str) -> Reader:
+        """A reader that runs a bulk utility, which sees a state of its own.
+
+        Raises:
+            SourceError: it can't be had.
+        """
+        raise SourceError(f"{self.platform.name} has no bulk utility {utility!r}: plan the table again")

@@ -7,11 +7,14 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from dagster import ConfigurableResource
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
-from migration_assets.platforms.base import QueryRunner, SourcePlatform, TableName
-from migration_assets.resources.sources.base import Snapshot, Source, SourceError
+from migration_assets.platforms.base import BulkChoice, PlatformError, QueryRunner, SourcePlatform, TableName
+from migration_assets.platforms.sqlserver import SQLServer
+from migration_assets.resources.sources.base import Reader, Snapshot, Source, SourceError
+from migration_assets.resources.sources.bulk_utilities import BulkSettings
 from migration_assets.resources.sources.rate_limit import RateLimiter
+from migration_assets.resources.sources.sqlserver_bulk import SQLServerBulkReader
 from migration_assets.resources.sources.sqlserver_drivers import OdbcDriver, find_driver, load_pyodbc
 from migration_assets.resources.sources.sqlserver_errors import login_error
 from migration_assets.resources.sources.sqlserver_login import (
@@ -40,6 +43,9 @@ class SQLServerSource(ConfigurableResource, Source):  # type: ignore[type-arg]
         lock_timeout_seconds: how long a read waits for a writer's lock.
         snapshot_max_age_seconds: the age past which a state that all readers see is given up.
         nul_characters: what becomes of text with U+0000.
+        bulk_utility: the program that reads tables instead of the driver, where the workflow names none.
+        bulk_utility_min_mb: the estimated megabytes of a table from which on it does.
+        bulk_options: of each utility, as text.
     """
 
     host: str
@@ -59,15 +65,16 @@ class SQLServerSource(ConfigurableResource, Source):  # type: ignore[type-arg]
     lock_timeout_seconds: float = 60
     snapshot_max_age_seconds: float = 4 * 3600
     nul_characters: NulCharacters = "keep"
+    bulk_utility: str | None = None
+    bulk_utility_min_mb: float = 0
+    bulk_options: dict[str, Any] = Field(default_factory=dict)
 
     _limiter: RateLimiter | None = PrivateAttr(default=None)
     _found_driver: OdbcDriver | None = PrivateAttr(default=None)
 
     @property
     def platform(self) -> SourcePlatform:
-        from migration_assets.platforms import sqlserver
-
-        return sqlserver.SQLServer()
+        return SQLServer()
 
     @property
     def parallel_readers(self) -> int:
@@ -103,6 +110,25 @@ class SQLServerSource(ConfigurableResource, Source):  # type: ignore[type-arg]
     def open_snapshot(self, table: TableName, *, strict: bool) -> Iterator[Snapshot]:
         with closing(SQLServerSnapshot(self, table, strict=strict)) as snapshot:
             yield snapshot
+
+    def choose_bulk_utility(self, asked: str | None, table_bytes: int, *, strict: bool) -> BulkChoice | None:
+        try:
+            utility = self._bulk_settings.choose(asked, table_bytes, self.login(""), strict=strict)
+        except SourceError as error:
+            raise PlatformError(str(error)) from error
+        if utility is None:
+            return None
+        return BulkChoice(
+            utility.name, f"rows are read with {utility.name} over {self.threads} processes: {utility.note}"
+        )
+
+    def open_bulk_reader(self, utility: str, database: str) -> Reader:
+        chosen = self._bulk_settings.utility(utility, self.login(database))
+        return SQLServerBulkReader(chosen, nul_characters=self.nul_characters, limiter=self.limiter)
+
+    @property
+    def _bulk_settings(self) -> BulkSettings:
+        return BulkSettings("sqlserver", self.bulk_utility, self.bulk_utility_min_mb, self.bulk_options)
 
     def odbc_driver(self) -> OdbcDriver:
         """The driver.
@@ -157,6 +183,10 @@ class SQLServerSource(ConfigurableResource, Source):  # type: ignore[type-arg]
         except pyodbc.Error as error:
             raise login_error(error, login.place, database) from None
         register_converters(connection)
-        for statement in self.session:
-            connection.execute(statement).close()
+        try:
+            for statement in self.session:
+                fetch_all(connection, statement)
+        except SourceError:
+            lifeline.cut()
+            raise
         return connection, lifeline

@@ -9,8 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migration_assets.platforms.base import ReadColumn
+from migration_assets.platforms.sqlserver.types import PADDED
 from migration_assets.platforms.types import Kind
 from migration_assets.resources.sources.base import BadValueError
+from migration_assets.resources.sources.sqlserver_texts import decoded
+
+_UTF_16 = ("nchar", "nvarchar", "ntext", "sql_variant")
+"""Types whose values may hold half of a surrogate pair."""
 
 
 def to_planned(batches: Sequence[pa.RecordBatch], columns: Sequence[ReadColumn]) -> pa.Table:
@@ -26,6 +31,13 @@ def to_planned(batches: Sequence[pa.RecordBatch], columns: Sequence[ReadColumn])
 
 def _planned(array: pa.ChunkedArray, column: ReadColumn) -> pa.ChunkedArray:
     wanted = column.type.to_arrow()
+    if column.type.kind is Kind.TEXT and pa.types.is_binary(array.type):
+        try:
+            array = decoded(array, column.source.code_page)
+        except UnicodeDecodeError as error:
+            raise BadValueError(column, str(error.object)) from None
+    if column.type.kind is Kind.TEXT and column.source.base_type in PADDED:
+        array = pc.ascii_rtrim(array, " ")
     if column.type.kind is Kind.UUID and pa.types.is_string(array.type):
         # SQL Server prints it in capitals.
         array = pc.ascii_lower(array)
@@ -56,31 +68,51 @@ def _first_misfit(array: pa.ChunkedArray, wanted: pa.DataType) -> str:
     return str(array[low]) if len(array) else str(array.type)
 
 
-class NulCounts:
-    """Values with a NUL character (U+0000), by text column of one read."""
+class CharacterCounts:
+    """Values with one character, by text column of one read."""
 
-    def __init__(self, columns: Sequence[ReadColumn]) -> None:
-        self._texts = [
-            (place, column.name) for place, column in enumerate(columns) if column.type.to_arrow() == pa.string()
-        ]
+    def __init__(self, character: str, columns: Iterable[tuple[int, ReadColumn]]) -> None:
+        """Knows which columns to look through, each with its place."""
+        self._character = character
+        self._first_byte = character.encode()[0]
+        self._texts = [(place, column.name) for place, column in columns if column.type.to_arrow() == pa.string()]
         self.values: dict[str, int] = {}
 
     def add(self, table: pa.Table) -> None:
         """Looks through some rows."""
         for place, name in self._texts:
-            if any(_has_zero(chunk) for chunk in table.column(place).chunks):
-                found = pc.sum(pc.match_substring(table.column(place), "\0")).as_py() or 0
+            if any(_has_byte(chunk, self._first_byte) for chunk in table.column(place).chunks):
+                found = pc.sum(pc.match_substring(table.column(place), self._character)).as_py() or 0
                 if found:
                     self.values[name] = self.values.get(name, 0) + found
 
 
-def _has_zero(chunk: pa.Array) -> bool:
-    """Whether the text of an array has a zero byte: one pass over its buffer."""
+class NulCounts(CharacterCounts):
+    """Values with a NUL character (U+0000)."""
+
+    def __init__(self, columns: Sequence[ReadColumn]) -> None:
+        super().__init__("\0", enumerate(columns))
+
+
+class ReplacementCounts(CharacterCounts):
+    """Values with U+FFFD, which the driver's reader puts in the place of half of a surrogate pair.
+
+    SQL Server keeps such halves in its UTF-16, and UTF-8 has nothing for them: the server's own conversion, which
+    fingerprints are made of, puts U+FFFD there as well, so that no check would tell.
+    """
+
+    def __init__(self, columns: Sequence[ReadColumn]) -> None:
+        super().__init__("\ufffd", ((n, one) for n, one in enumerate(columns) if one.source.base_type in _UTF_16))
+
+
+def _has_byte(chunk: pa.Array, wanted: int) -> bool:
+    """Whether the text of an array has a byte: one pass over its buffer."""
     data = chunk.buffers()[2]
     if data is None or not len(chunk):
         return False
     offsets = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
-    return not np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]].all()
+    values = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
+    return not values.all() if wanted == 0 else bool((values == wanted).any())
 
 
 def text_columns(columns: Iterable[ReadColumn]) -> list[int]:

@@ -116,6 +116,8 @@ def load_pyodbc() -> ModuleType:
         import pyodbc
     except ImportError as error:
         raise SourceError(_missing("pyodbc", error)) from None
+    # A pooled connection is closed later than it is let go: its locks would stay, and its socket isn't a new one.
+    pyodbc.pooling = False
     return pyodbc  # type: ignore[no-any-return]
 
 

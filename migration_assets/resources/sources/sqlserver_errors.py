@@ -111,7 +111,8 @@ class OdbcFault:
     @property
     def is_lost(self) -> bool:
         """Whether the connection is, or was never made."""
-        return self.state in _LOST_STATES or self.number in _LOST_NUMBERS
+        # The server's own numbers for a wrong statement are those of a network's faults, too.
+        return self.state in _LOST_STATES or (self.number in _LOST_NUMBERS and not self.state.startswith("42"))
 
 
 def login_error(error: Exception, place: str, database: str) -> SourceError:

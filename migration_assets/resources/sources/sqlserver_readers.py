@@ -17,6 +17,7 @@ from migration_assets.resources.sources.base import BadValueError, Reader, Sourc
 from migration_assets.resources.sources.rate_limit import RateLimiter
 from migration_assets.resources.sources.sqlserver_columns import (
     NulCounts,
+    ReplacementCounts,
     binary_columns,
     text_columns,
     to_planned,
@@ -25,6 +26,7 @@ from migration_assets.resources.sources.sqlserver_drivers import load_arrow_odbc
 from migration_assets.resources.sources.sqlserver_errors import query_error
 from migration_assets.resources.sources.sqlserver_login import SQLServerLogin
 from migration_assets.resources.sources.sqlserver_sockets import connected
+from migration_assets.resources.sources.sqlserver_texts import as_stored
 
 NulCharacters = Literal["keep", "fail"]
 
@@ -60,11 +62,13 @@ class ReadRules:
     """What every read of a source keeps to.
 
     Attributes:
+        hands_on_bytes: whether the driver gives a text as it is stored when it is asked for binary data.
         in_transaction: whether each read is a transaction; False where the connection has one that stays open.
         session: statements that prepare a connection.
     """
 
     table: TableName
+    hands_on_bytes: bool
     nul_characters: NulCharacters
     limiter: RateLimiter
     in_transaction: bool
@@ -121,7 +125,7 @@ class SQLServerReader(Reader):
 
     def read(self, query: str, columns: Sequence[ReadColumn]) -> Iterator[pa.Table]:
         tables: queue.Queue[object] = queue.Queue(maxsize=TABLES_AHEAD)
-        nuls = NulCounts(columns)
+        nuls, replaced = NulCounts(columns), ReplacementCounts(columns)
         self._state, self._source_rows, self._reading = self._name_state(), 0, True
         arguments = (query, tuple(columns), tables)
         self._thread = threading.Thread(target=self._fetch, args=arguments, name="sqlserver-reader", daemon=True)
@@ -133,7 +137,8 @@ class SQLServerReader(Reader):
                     raise item
                 assert isinstance(item, pa.Table)
                 nuls.add(item)
-                self._refuse_nuls(nuls)
+                replaced.add(item)
+                refuse_nuls(nuls, self._rules.nul_characters)
                 self._rules.limiter.take(item.num_rows, self._closed)
                 yield item
             finished, self._reading = True, False
@@ -146,10 +151,8 @@ class SQLServerReader(Reader):
         finally:
             if not finished:
                 self._end()
-        for name, count in nuls.values.items():
-            _log.warning(
-                "%s, column %s: %s values have a NUL character (U+0000), which is kept", self._rules.table, name, count
-            )
+        tell_nuls(nuls, self._rules.table)
+        tell_replaced(replaced, self._rules.table)
 
     def close(self) -> None:
         if self._reading or not self._give_back(self):
@@ -184,20 +187,12 @@ class SQLServerReader(Reader):
                 return tables.get(timeout=POLL_SECONDS)
         raise TransientSourceError(_CLOSED)
 
-    def _refuse_nuls(self, nuls: NulCounts) -> None:
-        if self._rules.nul_characters == "fail" and nuls.values:
-            found = ", ".join(f"{name} ({count:,} values so far)" for name, count in nuls.values.items())
-            raise SourceError(
-                f"text with the NUL character (U+0000) in {found}, and SOURCE_SQLSERVER_NUL_CHARACTERS is fail: "
-                "correct it in the source, leave the columns out, or keep the characters with "
-                "SOURCE_SQLSERVER_NUL_CHARACTERS=keep"
-            )
-
     # -- on the thread ------------------------------------------------------------------------------
 
     def _fetch(self, query: str, columns: Sequence[ReadColumn], tables: queue.Queue[object]) -> None:
         connection = self._connection
-        last: object = _END
+        # An end that nobody has foreseen must not look like that of the rows.
+        last: object = SourceError("reading broke off by a fault of this program: its traceback is in the log")
         try:
             if self._rules.in_transaction:
                 connection.execute("BEGIN TRANSACTION")
@@ -205,6 +200,7 @@ class SQLServerReader(Reader):
                 self._put(tables, table)
             if self._rules.in_transaction:
                 connection.execute("COMMIT TRANSACTION")
+            last = _END
         except self._odbc.Error as error:
             last = self._explained(error)
         except (SourceError, BadValueError, pa.ArrowException) as error:
@@ -216,9 +212,11 @@ class SQLServerReader(Reader):
                 self._put(tables, last)
 
     def _tables(self, connection: Any, query: str, columns: Sequence[ReadColumn]) -> Iterator[pa.Table]:  # noqa: ANN401
-        options = self._buffers(connection, query, columns)
+        options: dict[str, object] = {**self._buffers(connection, query, columns)}
         # The server tells by itself how many rows it has sent.
         statement = f"{query};\nSELECT ROWCOUNT_BIG() AS sent"
+        if self._rules.hands_on_bytes:
+            options["map_schema"] = lambda schema: as_stored(schema, columns)
         reader = self._batches(connection, statement, batch_size=BATCH_ROWS, fetch_concurrently=False, **options)
         waiting: list[pa.RecordBatch] = []
         size = 0
@@ -300,3 +298,32 @@ class SQLServerReader(Reader):
                 "planned with fewer; plan the table again, or map the column's type with columnTypeMappings"
             )
         return query_error(error)
+
+
+def refuse_nuls(nuls: NulCounts, characters: NulCharacters) -> None:
+    """Raises SourceError where NUL characters were found that the source's settings don't let pass."""
+    if characters == "fail" and nuls.values:
+        found = ", ".join(f"{name} ({count:,} values so far)" for name, count in nuls.values.items())
+        raise SourceError(
+            f"text with the NUL character (U+0000) in {found}, and SOURCE_SQLSERVER_NUL_CHARACTERS is fail: "
+            "correct it in the source, leave the columns out, or keep the characters with "
+            "SOURCE_SQLSERVER_NUL_CHARACTERS=keep"
+        )
+
+
+def tell_nuls(nuls: NulCounts, table: object) -> None:
+    """Warns of NUL characters that are kept."""
+    for name, count in nuls.values.items():
+        _log.warning("%s, column %s: %s values have a NUL character (U+0000), which is kept", table, name, count)
+
+
+def tell_replaced(replaced: ReplacementCounts, table: object) -> None:
+    """Warns of characters that may not be what the source has."""
+    for name, count in replaced.values.items():
+        _log.warning(
+            "%s, column %s: %s values have the replacement character (U+FFFD): the source has it, or half of a "
+            "surrogate pair in its place, such as a cut emoji, which no UTF-8 can hold",
+            table,
+            name,
+            count,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,11 @@ from migration_assets.resources.sources.sqlserver_errors import query_error
 
 _DATETIMEOFFSET = -155
 """Microsoft's number of the type, which ODBC itself doesn't know."""
+
+_WIDE_TEXTS = (-8, -9, -10)
+"""SQL_WCHAR, SQL_WVARCHAR, SQL_WLONGVARCHAR."""
+
+_HALVES = re.compile("[\ud800-\udfff]")
 
 _OFFSET_VALUE = struct.Struct("<6hI2h")
 """Year, month, day, hour, minute, second; 1/10^9 s; hours and minutes of the offset."""
@@ -46,8 +52,20 @@ def fetch_from(cursor: Any, statement: str) -> list[Row]:  # noqa: ANN401
 
 
 def register_converters(connection: Any) -> None:  # noqa: ANN401
-    """Lets pyodbc read the types that it doesn't know, as text."""
+    """Lets pyodbc read the types that it doesn't know, as text, and texts that hold half of a surrogate pair."""
     connection.add_output_converter(_DATETIMEOFFSET, datetimeoffset_text)
+    for wide in _WIDE_TEXTS:
+        connection.add_output_converter(wide, wide_text)
+
+
+def wide_text(value: bytes) -> str:
+    """Text in UTF-16. SQL Server lets half of a surrogate pair stand, which pyodbc itself fails at."""
+    return value.decode("utf-16-le", "surrogatepass")
+
+
+def in_utf8(value: object) -> object:
+    """A text with U+FFFD for each half of a surrogate pair, as rows are read and as SQL Server makes UTF-8 of it."""
+    return _HALVES.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def datetimeoffset_text(value: bytes) -> str:

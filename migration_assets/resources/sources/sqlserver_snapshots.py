@@ -17,7 +17,7 @@ from migration_assets.resources.sources.base import Reader, Snapshot, SnapshotLo
 from migration_assets.resources.sources.sqlserver_drivers import load_arrow_odbc, load_pyodbc
 from migration_assets.resources.sources.sqlserver_errors import login_error, query_error
 from migration_assets.resources.sources.sqlserver_readers import ReadRules, SQLServerReader
-from migration_assets.resources.sources.sqlserver_rows import fetch_all, fetch_from
+from migration_assets.resources.sources.sqlserver_rows import fetch_all, fetch_from, in_utf8
 
 if TYPE_CHECKING:
     from migration_assets.resources.sources.sqlserver import SQLServerSource
@@ -59,6 +59,8 @@ class SQLServerSnapshot(Snapshot):
         self._table = table
         self._strict = strict
         self._lock = threading.Lock()
+        # Apart from the other one, which a query holds for as long as it takes.
+        self._lending = threading.Lock()
         self._asks = False
         self._lost = False
         self._in_transaction = False
@@ -76,6 +78,7 @@ class SQLServerSnapshot(Snapshot):
                 fetch_all(self._connection, SNAPSHOT_ISOLATION)
             self._rules = ReadRules(
                 table=table,
+                hands_on_bytes=not source.odbc_driver().is_freetds,
                 nul_characters=source.nul_characters,
                 limiter=source.limiter,
                 in_transaction=not strict,
@@ -99,7 +102,7 @@ class SQLServerSnapshot(Snapshot):
     def open_reader(self) -> Reader:
         if not self._strict:
             return self._new_reader()
-        with self._lock:
+        with self._lending:
             if self._idle:
                 return self._idle.pop()
         raise SnapshotLostError(
@@ -186,11 +189,13 @@ class SQLServerSnapshot(Snapshot):
         return None if self._strict else f"{self._identity}, read {next(self._numbers)}"
 
     def _take_back(self, reader: SQLServerReader) -> bool:
-        with self._lock:
-            if self._strict and self._is_open:
+        with self._lending:
+            if not self._strict or not self._is_open:
+                return False
+            # It may be let go twice, and must not be lent to two.
+            if reader not in self._idle:
                 self._idle.append(reader)
-                return True
-        return False
+            return True
 
     def _begin_together(self) -> None:
         """Begins the transactions of all connections while nobody can write into the table.
@@ -230,6 +235,13 @@ def _require_one_state(table: TableName, known: Row) -> None:
         )
 
 
+def _array(values: Sequence[object], wanted: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, wanted)
+    except UnicodeEncodeError:
+        return pa.array([in_utf8(value) for value in values], wanted)
+
+
 class _SteadyReader(Reader):
     """Reads texts over the snapshot's own connection."""
 
@@ -251,7 +263,7 @@ class _SteadyReader(Reader):
                 while rows := cursor.fetchmany(ROWS_AT_ONCE):
                     self._source_rows += len(rows)
                     values = zip(*rows, strict=True)
-                    arrays = [pa.array(value, field.type) for value, field in zip(values, schema, strict=True)]
+                    arrays = [_array(value, field.type) for value, field in zip(values, schema, strict=True)]
                     yield pa.Table.from_arrays(arrays, schema=schema)
             except load_pyodbc().Error as error:
                 raise query_error(error) from None

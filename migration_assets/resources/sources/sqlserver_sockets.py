@@ -63,6 +63,10 @@ class Lifeline:
                 self._end = None
 
 
+_REDIRECTED = range(11000, 12000)
+"""Ports of the nodes that Azure SQL Database hands a connection on to."""
+
+
 def connected(login: SQLServerLogin, connect: Callable[[], _Connection]) -> tuple[_Connection, Lifeline]:
     """Connects, and finds the socket that was opened for it.
 
@@ -74,9 +78,10 @@ def connected(login: SQLServerLogin, connect: Callable[[], _Connection]) -> tupl
         connection = connect()
         opened = _sockets() - before
     found = [end for end in map(_duplicate, opened) if end is not None]
-    ours = [end for end in found if not login.instance and end.getpeername()[1] == login.port]
-    if len(ours) != 1:
-        ours = found
+    # An instance's port is known to the driver only.
+    ours = found if login.instance else [end for end in found if end.getpeername()[1] == login.port]
+    if not ours:
+        ours = [end for end in found if end.getpeername()[1] in _REDIRECTED]
     kept = ours[0] if len(ours) == 1 else None
     for end in found:
         if end is not kept:
@@ -100,7 +105,9 @@ def _duplicate(handle: _Handle) -> socket.socket | None:
     """Another handle of a connected TCP socket."""
     with suppress(OSError):
         end = socket.socket(fileno=os.dup(handle[0]))
-        if end.family in (socket.AF_INET, socket.AF_INET6) and end.type == socket.SOCK_STREAM:
+        status = os.fstat(end.fileno())
+        is_same = (status.st_dev, status.st_ino) == handle[1:]
+        if is_same and end.family in (socket.AF_INET, socket.AF_INET6) and end.type == socket.SOCK_STREAM:
             with suppress(OSError):
                 end.getpeername()
                 return end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from sqlglot import exp
@@ -64,6 +64,11 @@ def check_fingerprint(
             figures,
         )
     return CheckResult(Verdict.PASS, f"{len(covered)} columns of all rows are the same: {found}", figures)
+
+
+def is_proof(figures: Mapping[str, object]) -> bool:
+    """Whether by the check's figures both sides hold the same rows."""
+    return figures.get("source") is not None and figures.get("source") == figures.get("target")
 
 
 def explain_difference(

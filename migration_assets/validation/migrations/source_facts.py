@@ -94,11 +94,11 @@ def collect_source_facts(
         rows = metrics[""]["row_count"]
     assert isinstance(rows, int)
     facts = SourceFacts(snapshot=mark, rows=rows, metrics=metrics if with_metrics else None, where=moved.where)
-    if not plan.fingerprint_check:
-        return facts
     columns_of_both = fingerprinted_columns(plan)
     if known is not None and len(columns_of_both) == len(plan.columns):
         return facts.model_copy(update={"fingerprint": f"{SPEC} {known}"})
+    if not plan.fingerprint_check:
+        return facts
     try:
         found = source_fingerprint(plan, platform, snapshot, moved.where, columns_of_both)
         return facts.model_copy(update={"fingerprint": found})

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from migration_assets.planning import TablePlan
-from migration_assets.platforms.base import PlatformError, TableName, TargetColumn, TargetPlatform
-from migration_assets.platforms.types import ColumnType
+from migration_assets.platforms.base import PlatformError, TableName, TargetColumn, TargetPlatform, split_type
+from migration_assets.platforms.types import ColumnType, Kind
 from migration_assets.resources.stages.base import Manifest
 from migration_assets.resources.warehouses.base import Warehouse, WarehouseError
 from migration_assets.validation.levels.column_metrics import (
@@ -178,10 +178,15 @@ def target_metric_columns(plan: TablePlan, platform: TargetPlatform) -> list[Met
     ]
 
 
-def _same_type(platform: TargetPlatform, first: str, second: str) -> bool:
-    if first == second:
+_TIMES = (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ)
+
+
+def _same_type(platform: TargetPlatform, found: str, planned: str) -> bool:
+    if found == planned:
         return True
     try:
-        return platform.parse_type(first) == platform.parse_type(second)
+        one, other = platform.parse_type(found), platform.parse_type(planned)
     except PlatformError:
         return False
+    # A time that is written without digits has as many as the target gives it.
+    return one == other or (one.kind is other.kind and one.kind in _TIMES and not split_type(planned)[1])

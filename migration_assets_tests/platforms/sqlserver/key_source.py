@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from migration_assets.platforms.base import Partition, Row, SourceTable, TableName
 from migration_assets.platforms.sqlserver import catalogue
+from migration_assets.resources.sources.sqlserver_drivers import find_driver
 
 SETTINGS = {
     name: os.environ.get(f"SOURCE_SQLSERVER_{name}", "")
@@ -93,7 +92,7 @@ def _connected(database: str) -> Iterator[Any]:
 
     pyodbc.pooling = False
     parts = {
-        "Driver": SETTINGS["DRIVER"] or _driver(),
+        "Driver": find_driver(SETTINGS["DRIVER"]).name,
         "Server": f"{SETTINGS['HOST']},{SETTINGS['PORT'] or 1433}",
         "Database": database,
         "UID": SETTINGS["USERNAME"],
@@ -106,11 +105,3 @@ def _connected(database: str) -> Iterator[Any]:
         yield connection
     finally:
         connection.close()
-
-
-def _driver() -> str:
-    """Microsoft's, of the system or of the wheel."""
-    wheel = find_spec("mssql_python_odbc")
-    if wheel is None or wheel.origin is None:
-        return "ODBC Driver 18 for SQL Server"
-    return str(next(Path(wheel.origin).parent.glob("libs/linux/debian_ubuntu/*/lib/libmsodbcsql-*.so*")))

@@ -145,7 +145,7 @@ numbered AS (
 SELECT part, before, sampled, absent, begins, CONVERT(varchar(23), k1, 121) AS t1, LEFT(CAST(k2 AS nvarchar(max)), 1001) AS t2 FROM numbered WHERE begins = 1 OR place = 1 ORDER BY place;
 
 WITH bounds(number, k1, k2) AS (
-    SELECT 0, [day], [na]]me] FROM [dbo].[it's] WHERE 1 = 0
+    SELECT 0, [day], [na]]me] COLLATE SQL_Latin1_General_CP1_CI_AS FROM [dbo].[it's] WHERE 1 = 0
     UNION ALL SELECT number, k1, k2 FROM (VALUES (1, CAST(N'2024-01-01T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (2, CAST(N'2024-01-05T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (3, CAST(N'2024-01-09T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000)))) AS given(number, k1, k2)
 )
 SELECT COUNT(*) AS pairs FROM bounds AS low JOIN bounds AS high ON high.number = low.number + 1
@@ -520,7 +520,7 @@ numbered AS (
 SELECT part, before, sampled, absent, begins, CONVERT(varchar(23), k1, 121) AS t1, LEFT(CAST(k2 AS nvarchar(max)), 1001) AS t2 FROM numbered WHERE begins = 1 OR place = 1 ORDER BY place;
 
 WITH bounds(number, k1, k2) AS (
-    SELECT 0, [day], [na]]me] FROM [dbo].[it's] WHERE 1 = 0
+    SELECT 0, [day], [na]]me] COLLATE SQL_Latin1_General_CP1_CI_AS FROM [dbo].[it's] WHERE 1 = 0
     UNION ALL SELECT number, k1, k2 FROM (VALUES (1, CAST(N'2024-01-01T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (2, CAST(N'2024-01-05T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (3, CAST(N'2024-01-09T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000)))) AS given(number, k1, k2)
 )
 SELECT COUNT(*) AS pairs FROM bounds AS low JOIN bounds AS high ON high.number = low.number + 1
@@ -561,7 +561,7 @@ FROM (SELECT CASE WHEN [day] IS NULL OR [na]]me] IS NULL THEN 6 ELSE CASE WHEN [
 GROUP BY numbered.number;
 
 WITH bounds(number, k1, k2) AS (
-    SELECT 0, [day], [na]]me] FROM [dbo].[it's] WHERE 1 = 0
+    SELECT 0, [day], [na]]me] COLLATE SQL_Latin1_General_CP1_CI_AS FROM [dbo].[it's] WHERE 1 = 0
     UNION ALL SELECT number, k1, k2 FROM (VALUES (1, CAST(N'2024-01-01T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (2, CAST(N'2024-01-01T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (3, CAST(N'2024-01-05T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (4, CAST(N'2024-01-09T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (5, CAST(N'2024-01-05T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000))), (6, CAST(N'2024-01-09T12:00:00.997' AS datetime), CAST(N'Zoë''s' COLLATE SQL_Latin1_General_CP1_CI_AS AS varchar(8000)))) AS given(number, k1, k2)
 )
 SELECT COUNT(*) AS pairs FROM bounds AS low JOIN bounds AS high ON high.number = low.number + 1
@@ -749,6 +749,13 @@ WHERE p.object_id = 7 AND p.index_id IN (0, 1)
 GROUP BY p.partition_number
 ORDER BY p.partition_number;
 
+WITH bounds(number, k1) AS (
+    SELECT 0, [day] FROM [dbo].[it's] WHERE 1 = 0
+    UNION ALL SELECT number, k1 FROM (VALUES (1, CAST(N'2024-01-01T00:00:00.000' AS datetime)), (2, CAST(N'2024-02-01T00:00:00.000' AS datetime))) AS given(number, k1)
+)
+SELECT COUNT(*) AS pairs FROM bounds AS low JOIN bounds AS high ON high.number = low.number + 1
+WHERE NOT (low.k1 < high.k1);
+
 SELECT 1 WHERE [day] < CAST(N'2024-02-01T00:00:00.000' AS datetime) OR [day] IS NULL;
 
 SELECT 1 WHERE [day] >= CAST(N'2024-02-01T00:00:00.000' AS datetime);
@@ -756,6 +763,10 @@ SELECT 1 WHERE [day] >= CAST(N'2024-02-01T00:00:00.000' AS datetime);
 -- a watermark of rowversion
 
 DECLARE @open binary(8) = MIN_ACTIVE_ROWVERSION();
+DECLARE @known int = CASE
+    WHEN CONVERT(nvarchar(60), DATABASEPROPERTYEX(DB_NAME(), 'Updateability')) = N'READ_WRITE'
+      OR EXISTS (SELECT 1 FROM sys.databases WHERE name = DB_NAME() AND is_read_only = 1 AND is_in_standby = 0) THEN 1
+    ELSE CAST(N'no watermark: a replica does not know which rowversions are open on its primary; read that one with SOURCE_SQLSERVER_APPLICATION_INTENT=ReadWrite. The database is ' + DB_NAME() AS int) END;
 SELECT (SELECT TOP (1) CONVERT(varchar(max), CAST([version] AS varbinary(max)), 1) FROM [dbo].[it's] WHERE ([version] IS NOT NULL) AND ([version] < @open) AND (price > 3) ORDER BY [version] DESC) AS high,
        CAST(0 AS bigint) AS missing;
 

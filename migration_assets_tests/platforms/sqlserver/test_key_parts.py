@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migration_assets.platforms.base import KeyColumn, Row, SourceColumn
+from migration_assets.platforms.base import KeyColumn, PlatformError, Row, SourceColumn
 from migration_assets.platforms.sqlserver.histograms import read_quantiles
 from migration_assets.platforms.sqlserver.key_parts import alike_keys, column_part, value_part
 from migration_assets.platforms.sqlserver.keys import partition_by_key
@@ -45,6 +45,17 @@ def _server(code_page: int | None = 65001) -> Server:
         (
             _key("nvarchar", 10, to=TEXT),
             "CAST(CAST([c] COLLATE Latin1_General_100_BIN2_UTF8 AS varchar(30)) AS varbinary(30))",
+        ),
+        (
+            # COLLATE alone would keep ten bytes, and cut what has more of them in UTF-8.
+            _key("varchar", 10, to=TEXT),
+            "CAST(CAST(CAST([c] AS nvarchar(10)) COLLATE Latin1_General_100_BIN2_UTF8 AS varchar(30)) "
+            "AS varbinary(30))",
+        ),
+        (
+            _key("char", 5000, to=TEXT),
+            "CAST(CAST(CAST(RTRIM([c]) AS nvarchar(max)) COLLATE Latin1_General_100_BIN2_UTF8 AS varchar(max)) "
+            "AS varbinary(max))",
         ),
         (
             _key("nchar", 3000, to=TEXT),
@@ -213,6 +224,30 @@ def test_the_partitions_of_a_scheme_are_ranges_of_its_column(
     assert [part.predicate for part in plan.partitions] == predicates
     assert not plan.physical
     assert sum(part.rows for part in plan.partitions) == sum(rows for _, rows in partitions)
+
+
+def test_bounds_of_a_text_are_compared_in_the_collation_of_its_column() -> None:
+    """The literals beside it may have the database's, and two collations of columns don't agree by themselves."""
+    title = SourceColumn("title", "nvarchar(20)", "nvarchar", False, type_arguments=(20,), collation="French_CI_AS")
+    server = Server(
+        **{
+            "WITH sample": [
+                {"part": 0, "before": 100 * place, "sampled": 400, "absent": 0, "begins": 1, "t1": text}
+                for place, text in enumerate("gmt", 1)
+            ]
+        }
+    )
+    partition_by_key(server.run, replace(TABLE, columns=(*TABLE.columns[:4], title)), ["title"], None, 4)
+    (proof,) = [statement for statement in server.statements if "AS pairs" in statement]
+    assert "SELECT 0, [title] COLLATE French_CI_AS FROM" in proof
+
+
+def test_boundaries_of_a_scheme_that_do_not_rise_as_they_are_written_are_refused() -> None:
+    """Ranges of them would share rows."""
+    server = _located(1, (_A, 10), (_B, 10), (_C, 10), (None, 10))
+    server.answers["AS pairs"] = [{"pairs": 1}]
+    with pytest.raises(PlatformError, match="not in the order"):
+        partition_by_location(server.run, TABLE, None, 4)
 
 
 def test_partitions_of_a_scheme_are_joined_to_as_many_as_are_wanted() -> None:

@@ -225,6 +225,21 @@ def test_a_literal_s_text_is_one_that_the_type_has(one: SourceColumn, text: str)
 
 
 @pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (NAME, "CAST(v AS nvarchar(1001))"),
+        (column("c", "char", 3), "CAST(v AS nvarchar(1001))"),
+        (TITLE, "CAST(v AS nvarchar(100))"),
+        (PRICE, "CAST(v AS money)"),
+    ],
+)
+def test_a_text_of_a_variant_keeps_characters_that_the_database_s_code_page_lacks(
+    one: SourceColumn, expected: str
+) -> None:
+    assert values.from_variant(one, "v") == expected
+
+
+@pytest.mark.parametrize(
     ("one", "text"),
     [
         (column("c", "int"), "1.0"),

@@ -69,8 +69,8 @@ DEFAULTS: list[tuple[str, ColumnType, str | None]] = [
         times(Kind.TIMESTAMP_TZ, 7),
         "CONVERT(varchar(34), CAST([c] AS datetimeoffset(7)), 121)",
     ),
-    ("char(5)", text(5), "RTRIM([c])"),
-    ("nchar(5)", text(5), "RTRIM([c])"),
+    ("char(5)", text(5), "[c]"),
+    ("nchar(5)", text(5), "[c]"),
     ("varchar(50)", text(50), "[c]"),
     ("varchar(max)", TEXT, "[c]"),
     ("nvarchar(50)", text(50), "[c]"),
@@ -299,8 +299,9 @@ _VALUES: list[tuple[str, str, ColumnType | None, Any]] = [
     ("datetime2(6)", "'2024-01-02 03:04:05.123456'", None, dt.datetime.fromisoformat("2024-01-02T03:04:05.123456")),
     ("time(3)", "'23:59:59.123'", None, dt.time(23, 59, 59, 123000)),
     ("datetimeoffset(3)", "'2024-01-02 03:04:05.123 +05:30'", None, "2024-01-02 03:04:05.1230000 +05:30"),
-    ("char(5)", "'ab'", None, "ab"),
-    ("nchar(5)", "N'ü'", None, "ü"),
+    # The reader takes the blanks off that pad it.
+    ("char(5)", "'ab'", None, "ab   "),
+    ("nchar(5)", "N'ü'", None, "ü    "),
     ("nvarchar(50)", "N'Zoë 漢字 😀'", None, "Zoë 漢字 😀"),
     ("varchar(max)", "'a''b'", None, "a'b"),
     ("text", "'t'", None, "t"),
@@ -373,3 +374,16 @@ def test_a_value_that_does_not_fit_fails(source: Source, declared: str, value: s
     source.execute(f"CREATE TABLE v (c {declared})", f"INSERT INTO v VALUES ({value})")
     with pytest.raises(sa.exc.DBAPIError):
         source.extract(source.table("v"), {"c": override})
+
+
+@pytest.mark.parametrize(
+    ("native", "wanted", "is_cut"),
+    [
+        ("datetime2(7)", temporal(Kind.TIMESTAMP, 3), True),
+        ("datetime2(3)", temporal(Kind.TIMESTAMP, 3), False),
+        ("varchar(50)", text(50), False),
+        ("decimal(18,2)", decimal(18, 2), False),
+    ],
+)
+def test_a_mapping_tells_whether_digits_of_times_are_left_out(native: str, wanted: ColumnType, is_cut: bool) -> None:
+    assert types.map_column(column("c", native), wanted).cuts is is_cut

@@ -140,8 +140,18 @@ def test_nothing_comes_after_the_last_day(one: SourceColumn, high: str, is_last:
     assert problem is None or "whereClauseCriteria" in problem
 
 
+@pytest.mark.parametrize("half", ["a\ud83d", "a\0"])
+def test_a_text_that_no_statement_holds_is_no_watermark(half: str) -> None:
+    problem = watermarks.high_problem(column("nvarchar", 30, collation="Latin1_General_BIN2"), half)
+    assert problem is not None
+    assert "surrogate" in problem
+
+
 def test_a_rowversion_of_an_open_transaction_is_no_watermark() -> None:
     query = watermarks.watermark_query(NAME, column("rowversion", nullable=False), None)
     assert query.index("MIN_ACTIVE_ROWVERSION()") < query.index("SELECT")
+    # A replica doesn't know them: an error there, and nowhere else.
+    assert "SOURCE_SQLSERVER_APPLICATION_INTENT=ReadWrite. The database is ' + DB_NAME() AS int) END" in query
+    assert "Updateability" not in watermarks.watermark_query(NAME, column("bigint", nullable=False), None)
     assert "[w] < @open" in query
     assert watermarks.watermark_problem(column("rowversion"), None) is None

@@ -1,0 +1,1 @@
+"""Lineitem from SQL Server to Parquet files, beside peers; `python -m benchmarks.sqlserver`."""

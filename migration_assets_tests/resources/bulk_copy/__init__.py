@@ -1,0 +1,1 @@
+"""A stand-in for bcp, and what it is told to play."""
