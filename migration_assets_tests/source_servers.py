@@ -76,6 +76,11 @@ class SourceDatabase(ABC):
     password: str
 
     @property
+    def can_hold_still(self) -> bool:
+        """Whether a table can be kept from being written for a moment, in which several transactions begin."""
+        return True
+
+    @property
     def orders_text_by_bytes(self) -> bool:
         """Whether the server knows the order that texts have in every target: that of their bytes in UTF-8."""
         return True
@@ -250,6 +255,10 @@ class SQLServerDatabase(SourceDatabase):
                     pytest.skip("Babelfish has no ALTER COLUMN that says whether a column may be NULL")
                 null = ""
             session.run(f"ALTER TABLE {table} ALTER COLUMN {column} {self.native(kind)} {null}")
+
+    @property
+    def can_hold_still(self) -> bool:
+        return not self.is_babelfish  # Which reads TABLOCK and locks nothing.
 
     @property
     def orders_text_by_bytes(self) -> bool:

@@ -84,12 +84,13 @@ class LiveTable:
 
         def write(seed: int) -> None:
             chosen = random.Random(seed)
-            # Keys that no other writer takes, nor did one before.
+            # Rows that no other writer changes: they would wait for each other. And keys that none has ever added.
+            keys = range(1 + seed, 3001, count)
             fresh = itertools.count(max(self._last_key, 3000) + 1 + seed, count)
             try:
                 with self.database.session(autocommit=False) as session:
                     while not stop.is_set():
-                        self._transaction(session, chosen, fresh, only_inserts=only_inserts)
+                        self._transaction(session, chosen, keys, fresh, only_inserts=only_inserts)
                         # Some dozens of transactions a second: the history stays small enough to be compared.
                         stop.wait(chosen.uniform(0, 0.03))
             except Exception as error:  # noqa: BLE001 - of a driver, whichever it is; told below
@@ -107,19 +108,18 @@ class LiveTable:
         assert not failures, failures
 
     def _transaction(
-        self, session: Session, chosen: random.Random, fresh: Iterator[int], *, only_inserts: bool
+        self, session: Session, chosen: random.Random, keys: Sequence[int], fresh: Iterator[int], *, only_inserts: bool
     ) -> None:
         """A transaction, which may last while others begin and end; the history has the order of the commits."""
-        # In the order of their keys, so that no two transactions wait for each other.
-        touched = sorted(chosen.sample(range(1, 3001), chosen.randint(1, 4)))
+        touched = sorted(chosen.sample(keys, chosen.randint(1, 4)))
         for key in touched:
             if not only_inserts:
                 _change(session, chosen, key)
         if only_inserts or chosen.random() < 0.3:
             touched.append(next(fresh))
             session.execute("INSERT INTO live VALUES (%s, 'new', 1.5, 'inserted', %s)", touched[-1], _now())
-        keys = ", ".join(str(key) for key in touched)
-        left = {row[0]: row for row in session.fetch(f"SELECT {COLUMNS} FROM live WHERE id IN ({keys})")}
+        listed = ", ".join(str(key) for key in touched)
+        left = {row[0]: row for row in session.fetch(f"SELECT {COLUMNS} FROM live WHERE id IN ({listed})")}
         with self._committing:
             session.commit()
             self.changes.append({key: left.get(key) for key in touched})

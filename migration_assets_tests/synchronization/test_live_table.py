@@ -34,6 +34,8 @@ def run(file: Path) -> list[Row]:
 
 @OF_ALL
 def test_a_strict_target_is_a_state_that_the_source_had(source: SourceDatabase, tmp_path: Path, strategy: str) -> None:
+    if not source.can_hold_still:
+        pytest.skip("Babelfish has no TABLOCK, under which the transactions of a strict snapshot begin in one state")
     live = LiveTable.create(source, 2000)
     keys = {**STRATEGIES, "appended": APPENDED}[strategy]
     file = write_workflow(tmp_path, source, [table("live", consistency="strict", **keys)])

@@ -92,7 +92,8 @@ def test_the_plan_says_when_the_target_has_more_rows_than_the_source(source: Sou
     synchronize(file)
     source.execute("DELETE FROM t WHERE id > 100; ANALYZE t")
 
-    assert plans(file)["t"].notes == ("the target holds 300 rows, more than the about 100 that replace them",)
+    notes = [note for note in plans(file)["t"].notes if "the target" in note]
+    assert notes == ["the target holds 300 rows, more than the about 100 that replace them"]
 
 
 # -- by hand ------------------------------------------------------------------------------------
