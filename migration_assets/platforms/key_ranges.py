@@ -29,6 +29,7 @@ from migration_assets.platforms.base import (
     TableName,
 )
 from migration_assets.platforms.errors import unknown_columns
+from migration_assets.platforms.types import MAX_DECIMAL_PRECISION, ColumnType
 
 MOST_SAMPLED_ROWS = 150_000
 FEWEST_SAMPLED_ROWS_PER_RANGE = 20
@@ -203,6 +204,14 @@ def key_columns(table: SourceTable, names: Sequence[str]) -> tuple[SourceColumn,
                 f"no order. Choose another key column, or partition by physical location."
             )
     return columns
+
+
+def decimal_form(column_type: ColumnType) -> str:
+    """What a text must look like to be a bound of a DECIMAL that travels: no digits that a target would round."""
+    scale = column_type.scale or 0
+    room = (column_type.precision or MAX_DECIMAL_PRECISION) - scale
+    whole = rf"\d{{1,{room}}}" if room else "0"
+    return rf"-?{whole}(\.\d{{0,{scale}}}0*)?"
 
 
 def check_alike(table: TableName, keys: Sequence[KeyColumn]) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from migration_assets.platforms.base import KeyColumn, QueryRunner, SourceColumn, TableName
-from migration_assets.platforms.key_ranges import check_alike
+from migration_assets.platforms.key_ranges import check_alike, decimal_form
 from migration_assets.platforms.postgresql import sql
 from migration_assets.platforms.postgresql.types import binary_expression
-from migration_assets.platforms.types import MAX_DECIMAL_PRECISION, ColumnType, Kind
+from migration_assets.platforms.types import Kind
 
 _OUTPUT = "format('%s', {value})"
 """By the type's output function: text that reads back as the same value."""
@@ -112,7 +112,7 @@ def value_part(key: KeyColumn) -> KeyPart:
         expression,
         type_name,
         text=_text(kind, type_name),
-        form=_decimal_form(key.type) if kind is Kind.DECIMAL else _FORMS[kind],
+        form=decimal_form(key.type) if kind is Kind.DECIMAL else _FORMS[kind],
         zone="+00" if kind is Kind.TIMESTAMP and type_name == _TIMESTAMP_TZ else "",
         is_column=expression == quoted,
     )
@@ -133,13 +133,6 @@ def _text(kind: Kind, type_name: str) -> str:
     if kind is Kind.TIMESTAMP and type_name == _TIMESTAMP_TZ:
         return _WALL_TIME
     return f"{_OUTPUT} || '+00'" if kind is Kind.TIMESTAMP_TZ and type_name == _TIMESTAMP else _OUTPUT
-
-
-def _decimal_form(column_type: ColumnType) -> str:
-    scale = column_type.scale or 0
-    room = (column_type.precision or MAX_DECIMAL_PRECISION) - scale
-    whole = rf"\d{{1,{room}}}" if room else "0"
-    return rf"-?{whole}(\.\d{{0,{scale}}}0*)?"
 
 
 def value_parts(table: TableName, keys: Sequence[KeyColumn]) -> tuple[KeyPart, ...]:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from migration_assets.platforms.base import PlatformError, SourceColumn, TableName
+from migration_assets.platforms.errors import lookback_problem
 from migration_assets.platforms.floats import float_before
 from migration_assets.platforms.postgresql import sql
 
@@ -92,23 +93,7 @@ def watermark_problem(column: SourceColumn, lookback: timedelta | Decimal | None
         return None
     is_base = column.category == "b"
     is_time, is_number = is_base and column.base_type in ("date", *_TIMES), is_base and column.base_type in _NUMBERS
-    if not is_time and not is_number:
-        return (
-            f"The watermark {column.name!r} can't have a lookback: nothing can be subtracted from its type "
-            f"{column.native_type}. Leave the lookback out, or choose a number or a timestamp."
-        )
-    if is_time and not isinstance(lookback, timedelta):
-        return (
-            f"The lookback of {column.name!r} is a number, and its type {column.native_type} needs a duration: "
-            f"write one, such as '2 hours'."
-        )
-    if is_number and not isinstance(lookback, Decimal):
-        return (
-            f"The lookback of {column.name!r} is a duration, and its type {column.native_type} needs a number: "
-            f"write by how much the watermark goes back."
-        )
-    usable = lookback >= timedelta(0) if isinstance(lookback, timedelta) else lookback.is_finite() and lookback >= 0
-    return None if usable else f"The lookback of {column.name!r} is {lookback}, and must not be below zero."
+    return lookback_problem(column, lookback, is_time=is_time, is_number=is_number)
 
 
 def high_problem(column: SourceColumn, high: str) -> str | None:

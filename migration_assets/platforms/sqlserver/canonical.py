@@ -10,6 +10,7 @@ from migration_assets.platforms.canonical import LANE_BITS, CanonicalKind
 from migration_assets.platforms.canonical_sql import SCALE_BITS, SMALLEST_NORMAL, CanonicalColumn, CanonicalSQL
 from migration_assets.platforms.sql_text import where_clause
 from migration_assets.platforms.sqlserver import sql
+from migration_assets.platforms.sqlserver.types import PADDED
 from migration_assets.platforms.types import MAX_DECIMAL_PRECISION, Kind
 
 UTF8_COLLATION = "Latin1_General_100_BIN2_UTF8"
@@ -24,7 +25,6 @@ _MONEY = {"money": (19, 4), "smallmoney": (10, 4)}
 
 _DECIMALS = ("decimal", "numeric")
 _CHARACTERS = ("char", "varchar", "nchar", "nvarchar")
-_PADDED = ("char", "nchar")
 _OF_CODE_PAGES = ("char", "varchar")
 _LONGEST_UNITS = 4000
 
@@ -238,7 +238,7 @@ def _is_short(column: CanonicalColumn) -> bool:
 
 def _collatable(column: CanonicalColumn) -> str:
     """A text without the blanks that pad it, of a type that takes a collation."""
-    if column.native in _PADDED:
+    if column.native in PADDED:
         return f"RTRIM({column.expression})"
     return column.expression if column.native in _CHARACTERS else f"CAST({column.expression} AS NVARCHAR(MAX))"
 

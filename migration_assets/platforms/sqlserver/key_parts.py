@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from migration_assets.platforms.base import KeyColumn, PlatformError, QueryRunner, SourceColumn, TableName
-from migration_assets.platforms.key_ranges import check_alike
+from migration_assets.platforms.key_ranges import check_alike, decimal_form
 from migration_assets.platforms.sqlserver import sql, values
+from migration_assets.platforms.sqlserver.types import PADDED
 from migration_assets.platforms.types import MAX_DECIMAL_PRECISION, MICROSECONDS, ColumnType, Kind
 
 UTF8_COLLATION = "Latin1_General_100_BIN2_UTF8"
@@ -24,7 +25,6 @@ _LONGEST_BYTES = 8000
 _LONGEST_UNITS = 4000
 _UUID = "LOWER(CONVERT(char(36), {value})) COLLATE Latin1_General_BIN2"
 _UTF8 = f"CAST(CAST({{text}} COLLATE {UTF8_COLLATION} AS varchar({{length}})) AS varbinary({{length}}))"
-_PADDED = ("char", "nchar")
 
 # A collation that the server doesn't know has no code page.
 _HAS_UTF8 = f"SELECT CAST(COLLATIONPROPERTY(N'{UTF8_COLLATION}', 'CodePage') AS int) AS code_page"
@@ -152,9 +152,9 @@ def column_part(table: TableName, column: SourceColumn) -> KeyPart:
 def value_part(key: KeyColumn) -> KeyPart:
     """The staged value, in the order that it has everywhere; see `SourcePlatform.partition_by_value`."""
     source, kind = key.source, key.type.kind
-    form = _decimal_form(key.type) if kind is Kind.DECIMAL else _FORMS[kind]
+    form = decimal_form(key.type) if kind is Kind.DECIMAL else _FORMS[kind]
     if kind is Kind.TEXT:
-        padded = source.base_type in _PADDED and key.expression == sql.quote(source.name)
+        padded = source.base_type in PADDED and key.expression == sql.quote(source.name)
         text = f"RTRIM({key.expression})" if padded else key.expression
         text = _in_unicode(text, source) if key.expression == sql.quote(source.name) else text
         expression = sql.fill(_UTF8, text=text, length=_utf8_length(source, key.expression))
@@ -239,10 +239,3 @@ def _utf8_length(source: SourceColumn, expression: str) -> str:
 def _decimal(column_type: ColumnType) -> SourceColumn:
     scale = column_type.scale or 0
     return SourceColumn("", "decimal", "decimal", nullable=True, type_arguments=(MAX_DECIMAL_PRECISION, scale))
-
-
-def _decimal_form(column_type: ColumnType) -> str:
-    scale = column_type.scale or 0
-    room = (column_type.precision or MAX_DECIMAL_PRECISION) - scale
-    whole = rf"\d{{1,{room}}}" if room else "0"
-    return rf"-?{whole}(\.\d{{0,{scale}}}0*)?"

@@ -8,6 +8,7 @@ from sqlglot import exp
 from migration_assets.platforms.base import QueryRunner
 from migration_assets.platforms.measures import Measures
 from migration_assets.platforms.sqlserver import sql
+from migration_assets.platforms.sqlserver.types import PADDED
 from migration_assets.platforms.types import MAX_DECIMAL_PRECISION, ColumnType, Kind
 
 CHARACTER_COLLATION = "Latin1_General_100_CI_AS_SC"
@@ -15,7 +16,6 @@ CHARACTER_COLLATION = "Latin1_General_100_CI_AS_SC"
 
 _SUPPORT = f"SELECT CAST(COLLATIONPROPERTY('{CHARACTER_COLLATION}', 'CodePage') AS INT) AS code_page"
 
-_PADDED = ("char", "nchar")
 _PLAIN_TEXTS = ("varchar", "nvarchar")
 _PLAIN_NUMBERS = ("tinyint", "smallint", "int", "bigint", "decimal", "numeric", "real", "float")
 
@@ -69,8 +69,8 @@ class SQLServerMeasures(Measures):
 
     def measurable(self, expression: str, column_type: ColumnType, base_type: str) -> str:
         if column_type.kind is Kind.TEXT:
-            text = f"RTRIM({expression})" if base_type in _PADDED else expression
-            return text if base_type in (*_PADDED, *_PLAIN_TEXTS) else f"CAST({text} AS NVARCHAR(MAX))"
+            text = f"RTRIM({expression})" if base_type in PADDED else expression
+            return text if base_type in (*PADDED, *_PLAIN_TEXTS) else f"CAST({text} AS NVARCHAR(MAX))"
         if column_type.kind is Kind.DECIMAL:
             return f"CAST({expression} AS {_decimal(column_type)})"
         if column_type.kind is Kind.TIMESTAMP_TZ:

@@ -17,6 +17,7 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from types import MappingProxyType
 
 from migration_assets.platforms.base import PlatformError, SourceColumn, TableName
+from migration_assets.platforms.errors import lookback_problem
 from migration_assets.platforms.floats import float_before
 from migration_assets.platforms.sqlserver import sql, values
 
@@ -112,24 +113,7 @@ def watermark_problem(column: SourceColumn, lookback: timedelta | Decimal | None
         )
     if lookback is None:
         return None
-    is_time, is_number = base in values.TIMES, base in _SIZES
-    if not is_time and not is_number:
-        return (
-            f"The watermark {column.name!r} can't have a lookback: nothing can be subtracted from its type "
-            f"{column.native_type}. Leave the lookback out, or choose a number or a timestamp."
-        )
-    if is_time and not isinstance(lookback, timedelta):
-        return (
-            f"The lookback of {column.name!r} is a number, and its type {column.native_type} needs a duration: "
-            f"write one, such as '2 hours'."
-        )
-    if is_number and not isinstance(lookback, Decimal):
-        return (
-            f"The lookback of {column.name!r} is a duration, and its type {column.native_type} needs a number: "
-            f"write by how much the watermark goes back."
-        )
-    usable = lookback >= timedelta(0) if isinstance(lookback, timedelta) else lookback.is_finite() and lookback >= 0
-    return None if usable else f"The lookback of {column.name!r} is {lookback}, and must not be below zero."
+    return lookback_problem(column, lookback, is_time=base in values.TIMES, is_number=base in _SIZES)
 
 
 def _is_binary(column: SourceColumn) -> bool:
